@@ -1,0 +1,149 @@
+//! The calls. Number in `rax`, arguments in `rdi`, `rsi`, `rdx`, `r10`, `r8`; the result in `rax` (status) and `rdx` (value), see
+//! [`crate::Error::encode`]. `rcx` and `r11` are lost, as `syscall` has it; all other registers are kept.
+
+/// What a cell can ask of the kernel. Every call's path is bounded: the limits are in the documentation of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Call {
+    /// Does nothing. No arguments.
+    Null = 0,
+    /// Ends the cell, all harts: `(code)`. Does not return.
+    Exit = 1,
+    /// Parks the hart until an event is pending or the instant has come: `(until_ns)`, `u64::MAX` for no instant. The hardware thread
+    /// sleeps meanwhile. Returns at once when an event is pending.
+    Park = 2,
+    /// Arms this hart's tick: `(at_ns)` in ns of the timebase, 0 to disarm. An instant in the past is due at once. Replaces
+    /// the one before.
+    TimerSet = 3,
+    /// Writes to the debug console: `(pointer, length)`, at most [`CONSOLE_WRITE_MAX`] bytes, all or nothing. [`crate::ErrorKind::Full`] when the cell's
+    /// ring is full. Lines appear whole.
+    ConsoleWrite = 4,
+    /// Maps fresh zeroed memory: `(address, length, access)`, multiples of a page, at most [`MAP_MAX`] bytes a call; `access` is [`Access`].
+    MemoryMap = 5,
+    /// Gives memory back: `(address, length)`, as for [`Call::MemoryMap`]. Pages that are not mapped are passed over.
+    MemoryUnmap = 6,
+    /// Describes the machine: `(machine, pointer to MachineInfo)`. Needs OBSERVE.
+    MachineInfo = 7,
+    /// Describes a cell: `(cell, pointer to CellStatus)`. Needs OBSERVE.
+    CellStatus = 8,
+    /// Copies a hart's activation log: `(cell, hart, pointer to 4096 bytes)`. Needs OBSERVE.
+    CellLog = 9,
+    /// Creates an empty cell: `(machine, pointer to CellRequest)`. Needs CREATE. Returns its handle, with OBSERVE and CONTROL.
+    CellCreate = 10,
+    /// Gives a new cell memory: `(cell, address, length, access, source)`. Source: 0 for zeroes, or where in the caller's memory the
+    /// contents lie (as many bytes). As [`Call::MemoryMap`] otherwise; paid from the new cell's quota. Needs CONTROL.
+    CellMap = 11,
+    /// Makes a filled cell runnable: `(cell, entry)`. Every hart starts at `entry` with `rdi` = hart number and its stack pointer at the
+    /// top of its stack, when the plan says so. Needs CONTROL.
+    CellStart = 12,
+    /// Destroys a cell that no plan in force names: `(cell)`. [`crate::ErrorKind::Again`] until every frame is back; then returns how many came
+    /// back in all, and the handle is gone. Needs CONTROL.
+    CellDestroy = 13,
+    /// Makes a plan effective: `(machine, pointer to PlanHeader and entries, length)`. Needs PLAN. Returns the plan's number.
+    PlanCommit = 14,
+    /// Reads what was typed: `(machine, pointer, length)`. Needs CONSOLE. Returns the bytes read, possibly 0; at most 16.
+    ConsoleRead = 15,
+    /// Moves at most [`CONSOLE_PUMP_MAX`] characters from the cells' rings to the serial line: `(machine)`. Needs CONSOLE. Returns
+    /// how many characters were moved, so 0 when nothing waits. So the time that the slow line costs is the holder's, not the writers'.
+    ConsolePump = 16,
+    /// Switches the machine off: `(machine, code)`; 0 is success. What waits for the console is written first. Needs POWER.
+    PowerOff = 17,
+}
+
+impl Call {
+    /// All calls, by number.
+    pub const ALL: [Self; 18] = [
+        Self::Null,
+        Self::Exit,
+        Self::Park,
+        Self::TimerSet,
+        Self::ConsoleWrite,
+        Self::MemoryMap,
+        Self::MemoryUnmap,
+        Self::MachineInfo,
+        Self::CellStatus,
+        Self::CellLog,
+        Self::CellCreate,
+        Self::CellMap,
+        Self::CellStart,
+        Self::CellDestroy,
+        Self::PlanCommit,
+        Self::ConsoleRead,
+        Self::ConsolePump,
+        Self::PowerOff,
+    ];
+
+    /// The call of this number.
+    #[must_use]
+    pub fn from_number(number: u64) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
+/// The most bytes of one [`Call::ConsoleWrite`].
+pub const CONSOLE_WRITE_MAX: u64 = 256;
+
+/// The most characters that one [`Call::ConsolePump`] moves.
+pub const CONSOLE_PUMP_MAX: u64 = 64;
+
+/// The most bytes of one [`Call::MemoryMap`] or [`Call::CellMap`]: 16 pages.
+pub const MAP_MAX: u64 = 16 * crate::layout::PAGE_SIZE;
+
+/// How mapped memory may be used. There is no writable and executable memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Access {
+    /// Read.
+    Read = 0,
+    /// Read and write.
+    ReadWrite = 1,
+    /// Read and execute.
+    ReadExecute = 2,
+}
+
+impl Access {
+    /// The access of this number.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<Self> {
+        match number {
+            0 => Some(Self::Read),
+            1 => Some(Self::ReadWrite),
+            2 => Some(Self::ReadExecute),
+            _ => None,
+        }
+    }
+}
+
+/// What [`Call::CellCreate`] reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct CellRequest {
+    /// The cell's name: UTF-8, zero-padded. For reports; need not be unique.
+    pub name: [u8; NAME_MAX],
+    /// Harts, 1 to [`crate::MAX_HARDWARE_THREADS`].
+    pub harts: u32,
+    /// The memory node to prefer, or `u32::MAX` for the nearest.
+    pub node: u32,
+    /// Frames that the cell may use, everything included.
+    pub frames_quota: u64,
+}
+
+/// Bytes of a cell's name.
+pub const NAME_MAX: usize = 32;
+
+const _: () = assert!(size_of::<CellRequest>() == 48, "the layout is part of the contract");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_numbered_by_their_place() {
+        for (number, call) in Call::ALL.into_iter().enumerate() {
+            assert_eq!(call as u64, number as u64);
+            assert_eq!(Call::from_number(number as u64), Some(call));
+        }
+        assert_eq!(Call::from_number(Call::ALL.len() as u64), None);
+        assert_eq!(Call::from_number(u64::MAX), None);
+    }
+}

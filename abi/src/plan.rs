@@ -1,0 +1,141 @@
+//! The plan as a cell hands it to the kernel: a [`PlanHeader`] and as many [`PlanEntry`]s as it says.
+//!
+//! The kernel copies it, validates it with the `muxer` crate and makes it effective as a whole, or refuses it as a whole.
+
+/// The start of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct PlanHeader {
+    /// Entries that follow, at most [`crate::MAX_CELLS`].
+    pub entries: u32,
+    /// [`FLAG_IPI_ACTIVATION`] or 0.
+    pub flags: u32,
+    /// When it takes effect, in ns of the timebase; 0: as soon as every muxer can know of it.
+    pub effective_ns: u64,
+    /// The length of a best-effort slice, in ns.
+    pub slice_ns: u64,
+    /// A hart that starts later than this after its activation instant counts as missed, in ns.
+    pub tolerance_ns: u64,
+}
+
+/// Activate gangs by an inter-processor interrupt that the lowest hardware thread broadcasts at the instant, with no lead. It exists
+/// to be measured against.
+pub const FLAG_IPI_ACTIVATION: u32 = 1;
+
+/// A cell in a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct PlanEntry {
+    /// A [`crate::Handle`] to the cell, in the register form, with [`crate::Rights::CONTROL`]; `OWN_CELL` is allowed too.
+    pub cell: u32,
+    /// A [`PolicyKind`].
+    pub policy: u32,
+    /// The hardware threads, a bit each. Hart `n` runs on the `n`-th lowest set bit; there must be as many as the cell has harts.
+    pub threads: u64,
+    /// Time-triggered: the period, in ns. Best-effort: the weight (1 to 10,000). Otherwise 0.
+    pub period_ns_or_weight: u64,
+    /// Time-triggered: the window's start in the period, in ns, counted from the timebase's zero. Otherwise 0.
+    pub phase_ns: u64,
+    /// Time-triggered: the window's length, in ns. Otherwise 0.
+    pub length_ns: u64,
+}
+
+/// When a gang runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum PolicyKind {
+    /// Always.
+    Dedicated = 0,
+    /// A window of fixed length at a fixed phase of a period.
+    TimeTriggered = 1,
+    /// Weighted shares of what is left, gang by gang.
+    BestEffort = 2,
+}
+
+impl PolicyKind {
+    /// The policy of this number.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Dedicated),
+            1 => Some(Self::TimeTriggered),
+            2 => Some(Self::BestEffort),
+            _ => None,
+        }
+    }
+}
+
+/// Why a plan was refused: a reason and the entries (by index) in conflict. It travels packed in an error's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub reason: RefusalReason,
+    /// The entry to blame.
+    pub entry: u16,
+    /// The entry that it conflicts with; the same as `entry` where there is none.
+    pub other: u16,
+}
+
+/// The reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum RefusalReason {
+    /// The entry names no hardware thread, or one that the machine does not have.
+    NoSuchThread = 1,
+    /// The number of hardware threads is not the number of the cell's harts.
+    WrongGangSize = 2,
+    /// The cell is in the plan twice.
+    Duplicate = 3,
+    /// A length, period, phase, weight or slice is zero or out of range.
+    BadParameter = 4,
+    /// Two windows, or a window and a dedicated cell, want a hardware thread at the same time (switch cost included).
+    Overlap = 5,
+    /// More than the kernel's tables hold.
+    TooMany = 6,
+    /// The effective instant is too near, or past, or an earlier plan is still on its way.
+    TooSoon = 7,
+}
+
+impl RefusalReason {
+    const ALL: [Self; 7] = [
+        Self::NoSuchThread,
+        Self::WrongGangSize,
+        Self::Duplicate,
+        Self::BadParameter,
+        Self::Overlap,
+        Self::TooMany,
+        Self::TooSoon,
+    ];
+
+    /// As part of a sentence.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::NoSuchThread => "names a hardware thread that the machine does not have",
+            Self::WrongGangSize => "does not have one hardware thread per hart",
+            Self::Duplicate => "is in the plan twice",
+            Self::BadParameter => "has a period, phase, length, weight or slice out of range",
+            Self::Overlap => "wants a hardware thread at the same time as another",
+            Self::TooMany => "is more than the kernel's tables hold",
+            Self::TooSoon => "would take effect before every muxer can know of it",
+        }
+    }
+}
+
+impl Refusal {
+    /// In one register.
+    #[must_use]
+    pub const fn pack(self) -> u64 {
+        self.reason as u64 | (self.entry as u64) << 16 | (self.other as u64) << 32
+    }
+
+    /// The reverse of [`Refusal::pack`].
+    #[must_use]
+    pub fn unpack(value: u64) -> Option<Self> {
+        let reason = RefusalReason::ALL.into_iter().find(|reason| *reason as u64 == value & 0xffff)?;
+        Some(Self { reason, entry: (value >> 16) as u16, other: (value >> 32) as u16 })
+    }
+}
+
+const _: () = assert!(size_of::<PlanHeader>() == 32, "the layout is part of the contract");
+const _: () = assert!(size_of::<PlanEntry>() == 40, "the layout is part of the contract");

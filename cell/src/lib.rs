@@ -1,0 +1,2 @@
+//! The cell runtime.
+#![no_std]

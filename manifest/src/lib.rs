@@ -1,0 +1,2 @@
+//! The manifest.
+#![no_std]

@@ -1,0 +1,3 @@
+//! The multiplexing algorithm.
+#![no_std]
+#![forbid(unsafe_code)]

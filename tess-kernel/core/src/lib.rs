@@ -1,0 +1,3 @@
+//! The kernel's bookkeeping.
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The kernel.
+#![no_std]
+#![no_main]
