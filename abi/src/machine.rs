@@ -28,7 +28,7 @@ pub struct MachineInfo {
     pub ipis: u64,
     /// From the kernel's first instruction to the first cell's, in ns.
     pub boot_ns: u64,
-    /// Pages that are writable and executable, in all page tables of the machine. Anything but 0 is a bug.
+    /// Pages that are writable and executable, in the kernel's page tables and the caller's. Anything but 0 is a bug.
     pub writable_executable_pages: u64,
     /// Kernel stacks whose guard page is mapped. Anything but 0 is a bug.
     pub unguarded_stacks: u64,

@@ -1,0 +1,368 @@
+//! Cells and their harts.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use abi::account::{CellState, CellStatus};
+use abi::call::{Access, NAME_MAX};
+use abi::layout::{DISPATCH_OFFSET, LOG_OFFSET, STACK_TOP_OFFSET, hart_area};
+use abi::{Context, Error, ErrorKind, Handle, MAX_CELLS, Rights};
+use kernel_core::console::Ring;
+use kernel_core::handles::HandleTable;
+use kernel_core::life::Life;
+use kernel_core::quota::Quota;
+use spin::Mutex;
+
+use crate::arch::features::features;
+use crate::arch::firmware::MAX_THREADS;
+use crate::arch::registers::Bases;
+use crate::arch::trap::VECTOR_WAKE;
+use crate::cpu::{self, Cpu};
+use crate::memory::frames;
+use crate::memory::object::{Dispatch, FrameBox, Log, Slot, VectorFrame};
+use crate::memory::space::{Space, Taken};
+
+/// Frames that one call gives back at most when a cell is destroyed.
+const DESTROY_STEP: usize = 256;
+
+/// No hardware thread.
+pub(crate) const NOWHERE: u32 = u32::MAX;
+
+/// What a handle can name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Object {
+    Machine,
+    Cell(&'static Cell),
+}
+
+/// A place for a cell.
+pub(crate) struct Cell {
+    pub(crate) slot: u16,
+    pub(crate) life: Life,
+    pub(crate) quota: Quota,
+    name: Mutex<[u8; NAME_MAX]>,
+    pub(crate) handles: Mutex<HandleTable<Object, 66>>,
+    /// Guards changes of the address space, and reads of it that must not see a page vanish.
+    pub(crate) space: Mutex<()>,
+    root: AtomicU64,
+    harts: [Slot<Hart>; MAX_THREADS],
+    hart_count: AtomicU32,
+    pub(crate) ring: Mutex<Option<FrameBox<Ring>>>,
+    /// Lines that found the ring full.
+    pub(crate) console_full: AtomicU64,
+    /// Counts up when translations must be forgotten.
+    pub(crate) flush_wanted: AtomicU64,
+    destroy: Mutex<Destroy>,
+}
+
+impl core::fmt::Debug for Cell {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "cell {}", self.slot)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Destroy {
+    cursor: u64,
+    returned: u64,
+}
+
+/// A hart as the kernel keeps it between activations.
+pub(crate) struct Hart {
+    registers: Mutex<(Context, Bases)>,
+    pub(crate) vector: Mutex<VectorFrame>,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) dispatch_address: u64,
+    pub(crate) log: Log,
+    /// The hardware thread that has it loaded.
+    running_on: AtomicU32,
+    /// When its tick is due; 0: none.
+    pub(crate) tick_at: AtomicU64,
+    /// Until when it is parked; 0: it is not.
+    pub(crate) parked_until: AtomicU64,
+    /// The cell's `flush_wanted` that it has caught up with.
+    pub(crate) flushed: AtomicU64,
+    pub(crate) time: AtomicU64,
+    pub(crate) activations: AtomicU64,
+    pub(crate) missed: AtomicU64,
+    pub(crate) calls: AtomicU64,
+    pub(crate) upcalls: AtomicU64,
+}
+
+impl Hart {
+    /// Takes the hart for a hardware thread; false while another one has it.
+    pub(crate) fn claim(&self, thread: usize) -> bool {
+        self.running_on.compare_exchange(NOWHERE, thread as u32, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// Gives the hart up, its registers stored.
+    pub(crate) fn release(&self) {
+        self.running_on.store(NOWHERE, Ordering::SeqCst);
+    }
+
+    /// Where it is loaded.
+    pub(crate) fn place(&self) -> Option<usize> {
+        let thread = self.running_on.load(Ordering::SeqCst);
+        (thread != NOWHERE).then_some(thread as usize)
+    }
+
+    pub(crate) fn store_context(&self, context: &Context) {
+        self.registers.lock().0 = *context;
+    }
+
+    pub(crate) fn store_bases(&self) {
+        self.registers.lock().1 = Bases::read();
+    }
+
+    pub(crate) fn load(&self) -> (Context, Bases) {
+        *self.registers.lock()
+    }
+}
+
+static CELLS: [Cell; MAX_CELLS] = {
+    let mut cells = [const {
+        Cell {
+            slot: 0,
+            life: Life::new(),
+            quota: Quota::new(),
+            name: Mutex::new([0; NAME_MAX]),
+            handles: Mutex::new(HandleTable::new()),
+            space: Mutex::new(()),
+            root: AtomicU64::new(0),
+            harts: [const { Slot::empty() }; MAX_THREADS],
+            hart_count: AtomicU32::new(0),
+            ring: Mutex::new(None),
+            console_full: AtomicU64::new(0),
+            flush_wanted: AtomicU64::new(0),
+            destroy: Mutex::new(Destroy { cursor: 0, returned: 0 }),
+        }
+    }; MAX_CELLS];
+    let mut slot = 0;
+    while slot < MAX_CELLS {
+        cells[slot].slot = slot as u16;
+        slot += 1;
+    }
+    cells
+};
+
+/// The cell at a place.
+pub(crate) fn at(slot: usize) -> &'static Cell {
+    &CELLS[slot]
+}
+
+/// Makes an empty cell, on its own account: root table, console ring, and for each hart its state, vector area, dispatch page and log.
+pub(crate) fn create(cpu: &mut Cpu, name: [u8; NAME_MAX], harts: u32, quota: u64) -> Result<&'static Cell, Error> {
+    let cell = CELLS.iter().find(|cell| cell.life.claim()).ok_or(Error::plain(ErrorKind::Full))?;
+    cell.quota.open(quota);
+    *cell.name.lock() = name;
+    *cell.destroy.lock() = Destroy::default();
+    cell.console_full.store(0, Ordering::Relaxed);
+    cell.hart_count.store(harts, Ordering::Release);
+    let result = build(cpu, cell, harts);
+    if let Err(error) = result {
+        while let Err(Error { kind: ErrorKind::Again, .. }) = destroy(cpu, cell) {}
+        return Err(error);
+    }
+    Ok(cell)
+}
+
+fn build(cpu: &mut Cpu, cell: &'static Cell, harts: u32) -> Result<(), Error> {
+    let root = frames::take(cpu, &cell.quota)?;
+    cell.root.store(Space::new(root).root(), Ordering::Release);
+    let ring = frames::take(cpu, &cell.quota)?;
+    *cell.ring.lock() = Some(FrameBox::new(ring, Ring::new()));
+    let mut handles = cell.handles.lock();
+    *handles = HandleTable::new();
+    handles.set(Handle::OWN_CELL, Object::Cell(cell), Rights::OBSERVE);
+    drop(handles);
+    let features = features();
+    for number in 0..harts {
+        let area = hart_area(number);
+        let dispatch = frames::take(cpu, &cell.quota)?;
+        let page = Dispatch::new(dispatch, number, harts, features.vector_mask, features.vector_bytes);
+        if let Err(error) = map(cpu, cell, area + DISPATCH_OFFSET, dispatch, Access::ReadWrite) {
+            frames::give(cpu, &cell.quota, dispatch);
+            return Err(error);
+        }
+        let log = frames::take(cpu, &cell.quota)?;
+        if let Err(error) = map(cpu, cell, area + LOG_OFFSET, log, Access::Read) {
+            frames::give(cpu, &cell.quota, log);
+            return Err(error);
+        }
+        let vector = frames::take(cpu, &cell.quota)?;
+        let frame = match frames::take(cpu, &cell.quota) {
+            Ok(frame) => frame,
+            Err(error) => {
+                frames::give(cpu, &cell.quota, vector);
+                return Err(error);
+            }
+        };
+        let hart = Hart {
+            registers: Mutex::new((Context::default(), Bases { fs: 0, gs: area + DISPATCH_OFFSET })),
+            vector: Mutex::new(VectorFrame::new(vector)),
+            dispatch: page,
+            dispatch_address: area + DISPATCH_OFFSET,
+            log: Log::new(log),
+            running_on: AtomicU32::new(NOWHERE),
+            tick_at: AtomicU64::new(0),
+            parked_until: AtomicU64::new(0),
+            flushed: AtomicU64::new(0),
+            time: AtomicU64::new(0),
+            activations: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+            upcalls: AtomicU64::new(0),
+        };
+        cell.harts[number as usize].fill(FrameBox::new(frame, hart));
+    }
+    cell.flush_wanted.store(0, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Maps a frame into a cell; tables are paid by the cell.
+pub(crate) fn map(
+    cpu: &mut Cpu,
+    cell: &Cell,
+    address: u64,
+    frame: kernel_core::frames::Frame,
+    access: Access,
+) -> Result<(), Error> {
+    let _guard = cell.space.lock();
+    cell.space().map(address, frame, access, false, || frames::take(cpu, &cell.quota))
+}
+
+impl Cell {
+    /// Its address space. Whoever changes it, or relies on a page to stay, holds the lock `space`.
+    pub(crate) fn space(&self) -> Space {
+        Space::at(self.root.load(Ordering::Acquire))
+    }
+
+    /// A hart.
+    pub(crate) fn hart(&self, number: usize) -> Option<&'static Hart> {
+        self.harts.get(number)?.get()
+    }
+
+    /// Its harts.
+    pub(crate) fn harts(&self) -> impl Iterator<Item = &'static Hart> {
+        self.harts.iter().take(self.hart_count()).filter_map(Slot::get)
+    }
+
+    pub(crate) fn hart_count(&self) -> usize {
+        self.hart_count.load(Ordering::Acquire) as usize
+    }
+
+    /// Calls `visit` with its name.
+    pub(crate) fn with_name<R>(&self, visit: impl FnOnce(&str) -> R) -> R {
+        let name = *self.name.lock();
+        let length = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+        visit(core::str::from_utf8(&name[..length]).unwrap_or("?"))
+    }
+
+    /// Makes every hart start at `entry`, when the plan says so.
+    pub(crate) fn start(&self, entry: u64) -> Result<(), Error> {
+        if !self.life.is_new() {
+            return self.life.start();
+        }
+        for (number, hart) in self.harts().enumerate() {
+            let stack = hart_area(number as u32) + STACK_TOP_OFFSET;
+            hart.store_context(&Context { rip: entry, rdi: number as u64, rsp: stack, ..Context::default() });
+        }
+        self.life.start()
+    }
+
+    /// Ends the cell: from here on no hart of it is activated, and those that run are stopped by an interrupt.
+    pub(crate) fn end(&self, cpu: &mut Cpu, state: CellState, code: u64) {
+        if self.life.end(state, code & 0xff_ffff_ffff_ffff).is_err() {
+            return;
+        }
+        for hart in self.harts() {
+            if let Some(thread) = hart.place() {
+                if thread != cpu.thread {
+                    cpu.interrupt(thread, VECTOR_WAKE);
+                }
+            }
+        }
+    }
+
+    /// What is counted.
+    pub(crate) fn status(&self) -> CellStatus {
+        let (state, code) = self.life.get().unwrap_or((CellState::Exited, 0));
+        let mut status = CellStatus {
+            state: state as u32,
+            harts: self.hart_count() as u32,
+            code,
+            frames_used: self.quota.used(),
+            frames_quota: self.quota.limit(),
+            console_full: self.console_full.load(Ordering::Relaxed),
+            console_waiting: self.ring.lock().as_ref().map_or(0, |ring| ring.waiting() as u64),
+            ..CellStatus::default()
+        };
+        for (number, hart) in self.harts().enumerate() {
+            let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            status.heartbeats = status.heartbeats.wrapping_add(read(hart.dispatch.heartbeats()));
+            status.time_ns += read(&hart.time);
+            status.missed += read(&hart.missed);
+            status.calls += read(&hart.calls);
+            status.upcalls += read(&hart.upcalls);
+            if number == 0 {
+                status.activations = read(&hart.activations);
+            }
+        }
+        status
+    }
+}
+
+/// Gives back what a cell has, a bounded piece at a time. Returns how many frames came back in all.
+///
+/// # Errors
+/// [`ErrorKind::Again`] until all is done.
+pub(crate) fn destroy(cpu: &mut Cpu, cell: &'static Cell) -> Result<u64, Error> {
+    cell.life.destroy()?;
+    let mut progress = cell.destroy.lock();
+    let _guard = cell.space.lock();
+    if let Some(ring) = cell.ring.lock().take() {
+        progress.returned += 1;
+        frames::give(cpu, &cell.quota, ring.into_frame());
+    }
+    for slot in &cell.harts {
+        let Some(hart) = slot.get() else { continue };
+        let vector = hart.vector.lock().frame();
+        frames::give(cpu, &cell.quota, vector);
+        if let Some(frame) = slot.take() {
+            frames::give(cpu, &cell.quota, frame);
+        }
+        progress.returned += 2;
+    }
+    if cell.root.load(Ordering::Acquire) != 0 {
+        for _ in 0..DESTROY_STEP {
+            let mut cursor = progress.cursor;
+            let taken = cell.space().take_apart(&mut cursor);
+            progress.cursor = cursor;
+            progress.returned += 1;
+            match taken {
+                Taken::Frame(frame) => frames::give(cpu, &cell.quota, frame),
+                Taken::Root(frame) => {
+                    cell.root.store(0, Ordering::Release);
+                    frames::give(cpu, &cell.quota, frame);
+                    break;
+                }
+            }
+        }
+        if cell.root.load(Ordering::Acquire) != 0 {
+            return Err(Error { kind: ErrorKind::Again, argument: Error::NO_ARGUMENT, value: progress.returned });
+        }
+    }
+    if cell.quota.used() != 0 {
+        log::error!("cell {} is gone but {} frames are still on its account", cell.slot, cell.quota.used());
+    }
+    *cell.handles.lock() = HandleTable::new();
+    cell.hart_count.store(0, Ordering::Release);
+    let returned = progress.returned;
+    cell.life.free();
+    Ok(returned)
+}
+
+/// Whether some hardware thread could still have a hart of the cell loaded.
+pub(crate) fn is_loaded(cell: &Cell) -> bool {
+    let _ = cpu::count();
+    cell.harts().any(|hart| hart.place().is_some())
+}

@@ -1,0 +1,38 @@
+//! What happens on an entry into the kernel, before the muxer has the last word.
+
+use crate::arch::frame::Frame;
+use crate::arch::trap::{self, VECTOR_ACTIVATE, VECTOR_TIMER, VECTOR_WAKE};
+use crate::cpu::Cpu;
+use crate::{calls, crash, muxing};
+
+/// The highest vector of the processor's own exceptions.
+const LAST_EXCEPTION: u64 = 31;
+
+/// An interrupt or an exception.
+pub(crate) fn on_trap(cpu: &mut Cpu, frame: &mut Frame) {
+    cpu.entered = cpu.now();
+    match frame.vector {
+        VECTOR_TIMER => {
+            trap::note_timer(cpu.entered);
+            cpu.apic.end_of_interrupt();
+        }
+        VECTOR_WAKE | VECTOR_ACTIVATE => cpu.apic.end_of_interrupt(),
+        vector if vector <= LAST_EXCEPTION => {
+            if !frame.from_user() {
+                crash::fatal(frame);
+            }
+            crash::exception(cpu, frame);
+        }
+        // Spurious interrupts and the controller's own errors need no acknowledgement but the latter's.
+        0xfe => cpu.apic.end_of_interrupt(),
+        _ => {}
+    }
+    muxing::reschedule(cpu, frame);
+}
+
+/// A call.
+pub(crate) fn on_call(cpu: &mut Cpu, frame: &mut Frame) {
+    cpu.entered = cpu.now();
+    calls::serve(cpu, frame);
+    muxing::reschedule(cpu, frame);
+}

@@ -1,0 +1,322 @@
+//! Carries out the muxer's decisions: timers, the switch between cells, and the hold until the instant of an activation.
+//!
+//! A hardware thread arms its timer a lead before the next change, switches, and holds until the instant has come: so all harts of a gang start together
+//! although their interrupts came at different times. No hardware thread tells another anything, except when a new plan takes effect before some hardware
+//! thread would look again.
+
+use core::sync::atomic::Ordering;
+
+use abi::account::Activation;
+use muxer::{CellId, Decision, Instant, Plan, Replica, Run};
+
+use crate::arch::frame::Frame;
+use crate::arch::registers;
+use crate::arch::trap::VECTOR_ACTIVATE;
+use crate::cells::{self, Cell, Hart};
+use crate::cpu::{self, Cpu};
+use crate::events;
+use crate::plans;
+
+/// With activation by interrupt a clock may be this much behind the sender's, in ns.
+const IPI_SLACK: u64 = 2_000;
+
+/// With activation by interrupt a hardware thread that was forgotten helps itself after this, in ns.
+const IPI_PATIENCE: u64 = 3_000_000;
+
+/// How long a hardware thread waits for another one to give up a hart, in ns beyond the activation's instant.
+const HAND_OVER_PATIENCE: u64 = 100_000;
+
+/// The hart that is loaded.
+#[derive(Clone, Copy)]
+pub(crate) struct Current {
+    pub(crate) cell: &'static Cell,
+    pub(crate) hart: &'static Hart,
+    run: Run,
+    /// When it started, in ns.
+    started: u64,
+}
+
+/// A hardware thread's muxer.
+pub(crate) struct Muxing {
+    followed: Option<plans::Published>,
+    replica: Option<Replica>,
+    decision: Decision,
+    pub(crate) current: Option<Current>,
+    /// The run that the decision asks for but whose cell has ended.
+    vacant: Option<Run>,
+}
+
+impl Muxing {
+    pub(crate) fn new() -> Self {
+        Self {
+            followed: None,
+            replica: None,
+            decision: Decision { run: None, until: None, boundary: None },
+            current: None,
+            vacant: None,
+        }
+    }
+
+    fn plan(&self) -> Option<&Plan> {
+        self.followed.as_ref().map(|followed| &followed.plan)
+    }
+
+    fn number(&self) -> u64 {
+        self.plan().map_or(0, Plan::number)
+    }
+
+    fn by_interrupt(&self) -> bool {
+        self.followed.as_ref().is_some_and(|followed| followed.by_interrupt)
+    }
+
+    fn lead(&self) -> u64 {
+        if self.by_interrupt() { 0 } else { self.plan().map_or(0, |plan| plan.lead().as_nanos()) }
+    }
+
+    fn tolerance(&self) -> u64 {
+        self.followed.as_ref().map_or(0, |followed| followed.tolerance)
+    }
+
+    fn until(&self) -> u64 {
+        self.decision.until.map_or(u64::MAX, Instant::as_nanos)
+    }
+
+    fn running(&self) -> Option<Run> {
+        self.current.map(|current| current.run).or(self.vacant)
+    }
+}
+
+/// Looks at the time and the plan and sees to it that what should run here runs; delivers events; arms the timer. The end of every entry
+/// into the kernel.
+pub(crate) fn reschedule(cpu: &mut Cpu, frame: &mut Frame) {
+    loop {
+        while step(cpu, frame) {}
+        settle(cpu, frame);
+        if arm(cpu) {
+            return;
+        }
+    }
+}
+
+/// Goes on to the next change if it is due; false when none is.
+fn step(cpu: &mut Cpu, frame: &mut Frame) -> bool {
+    let now = cpu.now();
+    let pending = plans::after(cpu.muxing.number());
+    let change = cpu.muxing.until().min(pending.unwrap_or(u64::MAX));
+    let by_interrupt = cpu.muxing.by_interrupt();
+    if by_interrupt && cpu.thread == 0 {
+        broadcast(cpu, now);
+    }
+    let early = if by_interrupt { IPI_SLACK } else { cpu.muxing.lead() };
+    if now.saturating_add(early) < change {
+        return false;
+    }
+    let instant = now.max(change);
+    if pending.is_some_and(|effective| effective <= instant) {
+        adopt(cpu);
+    }
+    decide(cpu, instant);
+    let wanted = cpu.muxing.decision.run;
+    if cpu.muxing.running() != wanted {
+        suspend(cpu, frame);
+        *frame = cpu.idle_frame();
+        if let Some(run) = wanted {
+            activate(cpu, frame, run);
+        }
+    }
+    true
+}
+
+/// Starts to follow the plan that was published last.
+fn adopt(cpu: &mut Cpu) {
+    let Some(published) = plans::latest() else { return };
+    let running = cpu.muxing.running();
+    cpu.muxing.replica = Some(Replica::new(cpu.thread, &published.plan, running));
+    cpu.shared().plan.store(published.plan.number(), Ordering::SeqCst);
+    cpu.muxing.followed = Some(published);
+}
+
+fn decide(cpu: &mut Cpu, instant: u64) {
+    let Muxing { followed: Some(followed), replica: Some(replica), decision, .. } = &mut cpu.muxing else { return };
+    *decision = replica.decide(&followed.plan, Instant::from_nanos(instant));
+}
+
+/// Activation by interrupt, for comparison: at each boundary the first hardware thread tells all others.
+fn broadcast(cpu: &mut Cpu, now: u64) {
+    let Some(boundary) = cpu.muxing.decision.boundary else { return };
+    if now < boundary.as_nanos() {
+        return;
+    }
+    for thread in 1..cpu::count() {
+        cpu.interrupt(thread, VECTOR_ACTIVATE);
+    }
+    if now < cpu.muxing.until() {
+        decide(cpu, now);
+    }
+}
+
+/// Takes the current hart off this hardware thread, its registers stored.
+fn suspend(cpu: &mut Cpu, frame: &Frame) {
+    cpu.muxing.vacant = None;
+    let Some(current) = cpu.muxing.current.take() else { return };
+    let hart = current.hart;
+    if frame.from_user() {
+        hart.store_context(&frame.context());
+    }
+    hart.store_bases();
+    hart.vector.lock().area().save();
+    hart.time.fetch_add(cpu.entered.saturating_sub(current.started), Ordering::Relaxed);
+    // The old cell's tables may be given back once nobody has the hart.
+    registers::use_kernel_tables();
+    hart.release();
+}
+
+/// Loads a hart and holds until its activation's instant. On return the frame is the hart's, unless it is parked or cannot be had.
+fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
+    let cell = cells::at(usize::from(run.cell.0));
+    let since = run.since.as_nanos();
+    let threads = cpu.muxing.plan().and_then(|plan| plan.entry(run.cell)).map(|entry| entry.threads);
+    let hart = threads.and_then(|threads| cell.hart(threads.rank(cpu.thread)));
+    let (true, Some(hart)) = (cell.life.is_running(), hart) else {
+        cpu.muxing.vacant = Some(run);
+        return;
+    };
+    while !hart.claim(cpu.thread) {
+        // Only after a change of plan that moved the hart here: the other hardware thread is about to let it go.
+        if cpu.now() > since + HAND_OVER_PATIENCE {
+            hart.missed.fetch_add(1, Ordering::Relaxed);
+            cpu.muxing.vacant = Some(run);
+            return;
+        }
+        core::hint::spin_loop();
+    }
+    hart.flushed.store(cell.flush_wanted.load(Ordering::SeqCst), Ordering::SeqCst);
+    registers::use_tables(cell.space());
+    hart.vector.lock().area().load();
+    let (context, bases) = hart.load();
+    bases.load();
+    let timebase = cpu.timebase;
+    hart.dispatch.place(
+        cpu.thread as u32,
+        abi::Timebase { offset: timebase.offset(), multiplier: timebase.multiplier(), error_ns: plans::clock_error() },
+    );
+    if hart.parked_until.load(Ordering::Relaxed) == 0 {
+        frame.load_user(&context);
+    }
+    let switched = cpu.now();
+    let entered = hold(cpu, since);
+    let tolerance = cpu.muxing.tolerance();
+    hart.dispatch.activation_at().store(since, Ordering::Relaxed);
+    hart.dispatch.activation_entered().store(entered, Ordering::Relaxed);
+    let count = hart.activations.fetch_add(1, Ordering::Relaxed) + 1;
+    hart.dispatch.activations().store(count, Ordering::Relaxed);
+    if entered > since.saturating_add(tolerance) {
+        hart.missed.fetch_add(1, Ordering::Relaxed);
+    }
+    hart.log.append(Activation {
+        at_ns: since,
+        entered_ns: entered,
+        switch_ns: switched.saturating_sub(cpu.entered).min(u64::from(u32::MAX)) as u32,
+        plan: cpu.muxing.number() as u32,
+    });
+    cpu.muxing.current = Some(Current { cell, hart, run, started: entered });
+}
+
+/// Waits for an instant and returns the time then. The pause comes after each look at the clock, also the last: where hardware threads share a
+/// processor (hyperthreads, or an emulator that runs them in turn) each sees the instant before any of them runs off.
+fn hold(cpu: &Cpu, until: u64) -> u64 {
+    loop {
+        let now = cpu.now();
+        core::hint::spin_loop();
+        if now >= until {
+            return now;
+        }
+    }
+}
+
+/// The current hart's affairs: its cell may have ended, its translations may be old, it may be parked, and events may be due.
+fn settle(cpu: &mut Cpu, frame: &mut Frame) {
+    let Some(current) = cpu.muxing.current else { return };
+    if !current.cell.life.is_running() {
+        suspend(cpu, frame);
+        cpu.muxing.vacant = Some(current.run);
+        *frame = cpu.idle_frame();
+        return;
+    }
+    let hart = current.hart;
+    let wanted = current.cell.flush_wanted.load(Ordering::SeqCst);
+    if hart.flushed.load(Ordering::Relaxed) != wanted {
+        registers::use_tables(current.cell.space());
+        hart.flushed.store(wanted, Ordering::SeqCst);
+    }
+    let now = cpu.now();
+    let tick = hart.tick_at.load(Ordering::Relaxed);
+    if tick != 0 && now >= tick {
+        hart.tick_at.store(0, Ordering::Relaxed);
+        hart.dispatch.post(abi::Event::Tick);
+    }
+    let parked = hart.parked_until.load(Ordering::Relaxed);
+    if parked != 0 {
+        if now < parked && hart.dispatch.pending() == 0 {
+            if frame.from_user() {
+                hart.store_context(&frame.context());
+                *frame = cpu.idle_frame();
+            }
+            return;
+        }
+        hart.parked_until.store(0, Ordering::Relaxed);
+        if !frame.from_user() {
+            let (context, _) = hart.load();
+            frame.load_user(&context);
+        }
+    }
+    if !events::deliver(hart, frame) {
+        crate::crash::refuse(cpu, frame, current.cell, hart, "its event entry or stack is not an address of a cell");
+        settle(cpu, frame);
+    }
+}
+
+/// Arms the timer for whatever concerns this hardware thread next. False when a plan was published meanwhile: look again.
+fn arm(cpu: &mut Cpu) -> bool {
+    let number = cpu.muxing.number();
+    let mut look = cpu.muxing.until().saturating_sub(cpu.muxing.lead());
+    if cpu.muxing.by_interrupt() {
+        look = if cpu.thread == 0 {
+            look.min(cpu.muxing.decision.boundary.map_or(u64::MAX, Instant::as_nanos))
+        } else {
+            look.saturating_add(IPI_PATIENCE)
+        };
+    }
+    if let Some(effective) = plans::after(number) {
+        look = look.min(effective.saturating_sub(cpu.muxing.lead()));
+    }
+    // The publisher stores the plan and then looks who sleeps; we say how long we sleep and then look for a plan. One of us sees the other.
+    let before = plans::after(number);
+    cpu.shared().sleeps_until.store(look, Ordering::SeqCst);
+    if plans::after(number) != before {
+        return false;
+    }
+    let mut at = look;
+    if let Some(current) = &cpu.muxing.current {
+        for instant in [current.hart.tick_at.load(Ordering::Relaxed), current.hart.parked_until.load(Ordering::Relaxed)] {
+            if instant != 0 {
+                at = at.min(instant);
+            }
+        }
+    }
+    cpu.arm(at);
+    true
+}
+
+/// The cell that is loaded here, for accounting to the end of the present activation: nanoseconds since it started.
+pub(crate) fn time_so_far(cpu: &Cpu, cell: &Cell) -> u64 {
+    match &cpu.muxing.current {
+        Some(current) if core::ptr::eq(current.cell, cell) => cpu.entered.saturating_sub(current.started),
+        _ => 0,
+    }
+}
+
+/// The id that a plan has for a cell.
+pub(crate) fn id_of(cell: &Cell) -> CellId {
+    CellId(cell.slot)
+}
