@@ -1,0 +1,202 @@
+//! The kernel's calls as functions. Their meaning, limits and errors are those of [`abi::Call`].
+
+use abi::account::{ActivationLog, CellStatus};
+use abi::call::{Access, CellRequest, NAME_MAX};
+use abi::machine::MachineInfo;
+use abi::plan::{PlanEntry, PlanHeader};
+use abi::{Call, Error, ErrorKind, Handle};
+
+use crate::system::raw_call::call;
+
+fn make(kind: Call, arguments: [u64; 5]) -> Result<u64, Error> {
+    call(kind as u64, arguments)
+}
+
+/// Does nothing.
+///
+/// # Errors
+/// None.
+pub fn null() -> Result<u64, Error> {
+    make(Call::Null, [0; 5])
+}
+
+/// Ends the cell with a code; 0 is success.
+pub fn exit(code: u64) -> ! {
+    loop {
+        let _ = make(Call::Exit, [code, 0, 0, 0, 0]);
+    }
+}
+
+/// Parks this hart until an event is pending or the instant has come.
+///
+/// # Errors
+/// None.
+pub fn park(until_ns: u64) -> Result<u64, Error> {
+    make(Call::Park, [until_ns, 0, 0, 0, 0])
+}
+
+/// Arms this hart's tick.
+///
+/// # Errors
+/// None.
+pub fn timer_set(at_ns: u64) -> Result<u64, Error> {
+    make(Call::TimerSet, [at_ns, 0, 0, 0, 0])
+}
+
+/// Writes to the console; see `println!`, which makes lines of it.
+///
+/// # Errors
+/// As [`Call::ConsoleWrite`].
+pub fn console_write(text: &[u8]) -> Result<u64, Error> {
+    make(Call::ConsoleWrite, [text.as_ptr() as u64, text.len() as u64, 0, 0, 0])
+}
+
+/// Maps fresh zeroed memory.
+///
+/// # Errors
+/// As [`Call::MemoryMap`].
+pub fn memory_map(address: u64, length: u64, access: Access) -> Result<u64, Error> {
+    make(Call::MemoryMap, [address, length, access as u64, 0, 0])
+}
+
+/// Gives memory back, waiting until the cell's other harts have forgotten it. The caller must not use it any more.
+///
+/// # Errors
+/// As [`Call::MemoryUnmap`], except [`ErrorKind::Again`].
+pub fn memory_unmap(address: u64, length: u64) -> Result<u64, Error> {
+    loop {
+        match make(Call::MemoryUnmap, [address, length, 0, 0, 0]) {
+            Err(Error { kind: ErrorKind::Again, .. }) => core::hint::spin_loop(),
+            result => return result,
+        }
+    }
+}
+
+/// Describes the machine.
+///
+/// # Errors
+/// As [`Call::MachineInfo`].
+pub fn machine_info() -> Result<MachineInfo, Error> {
+    let mut info = MachineInfo::default();
+    make(Call::MachineInfo, [Handle::MACHINE.register(), &raw mut info as u64, 0, 0, 0])?;
+    Ok(info)
+}
+
+/// Describes a cell.
+///
+/// # Errors
+/// As [`Call::CellStatus`].
+pub fn cell_status(cell: Handle) -> Result<CellStatus, Error> {
+    let mut status = CellStatus::default();
+    make(Call::CellStatus, [cell.register(), &raw mut status as u64, 0, 0, 0])?;
+    Ok(status)
+}
+
+/// Copies a hart's activation log.
+///
+/// # Errors
+/// As [`Call::CellLog`].
+pub fn cell_log(cell: Handle, hart: u32, log: &mut ActivationLog) -> Result<u64, Error> {
+    make(Call::CellLog, [cell.register(), u64::from(hart), &raw mut *log as u64, 0, 0])
+}
+
+/// Creates an empty cell. A name that is too long is cut.
+///
+/// # Errors
+/// As [`Call::CellCreate`].
+pub fn cell_create(name: &str, harts: u32, frames_quota: u64) -> Result<Handle, Error> {
+    let mut request = CellRequest { name: [0; NAME_MAX], harts, node: u32::MAX, frames_quota };
+    let length = name.len().min(NAME_MAX);
+    request.name[..length].copy_from_slice(&name.as_bytes()[..length]);
+    let handle = make(Call::CellCreate, [Handle::MACHINE.register(), &raw const request as u64, 0, 0, 0])?;
+    Handle::from_register(handle).ok_or(Error::plain(ErrorKind::Malformed))
+}
+
+/// Gives a new cell zeroed memory.
+///
+/// # Errors
+/// As [`Call::CellMap`].
+pub fn cell_map_zeroed(cell: Handle, address: u64, length: u64, access: Access) -> Result<u64, Error> {
+    make(Call::CellMap, [cell.register(), address, length, access as u64, 0])
+}
+
+/// Gives a new cell memory with these contents: whole pages.
+///
+/// # Errors
+/// As [`Call::CellMap`].
+pub fn cell_map(cell: Handle, address: u64, contents: &[u8], access: Access) -> Result<u64, Error> {
+    make(Call::CellMap, [cell.register(), address, contents.len() as u64, access as u64, contents.as_ptr() as u64])
+}
+
+/// Makes a filled cell runnable.
+///
+/// # Errors
+/// As [`Call::CellStart`].
+pub fn cell_start(cell: Handle, entry: u64) -> Result<u64, Error> {
+    make(Call::CellStart, [cell.register(), entry, 0, 0, 0])
+}
+
+/// Destroys a cell; returns how many frames came back. To be repeated while it says [`ErrorKind::Again`].
+///
+/// # Errors
+/// As [`Call::CellDestroy`].
+pub fn cell_destroy(cell: Handle) -> Result<u64, Error> {
+    make(Call::CellDestroy, [cell.register(), 0, 0, 0, 0])
+}
+
+/// Commits a plan; returns its number. `header.entries` is taken from `entries`.
+///
+/// # Errors
+/// As [`Call::PlanCommit`].
+pub fn plan_commit(header: PlanHeader, entries: &[PlanEntry]) -> Result<u64, Error> {
+    #[repr(C)]
+    struct Message {
+        header: PlanHeader,
+        entries: [PlanEntry; abi::MAX_CELLS],
+    }
+    let mut message = Message { header, entries: [PlanEntry::default(); abi::MAX_CELLS] };
+    let count = entries.len().min(abi::MAX_CELLS);
+    message.header.entries = entries.len() as u32;
+    message.entries[..count].copy_from_slice(&entries[..count]);
+    let length = size_of::<PlanHeader>() + size_of_val(entries);
+    make(Call::PlanCommit, [Handle::MACHINE.register(), &raw const message as u64, length as u64, 0, 0])
+}
+
+/// Reads what was typed; returns how many bytes, at most 16.
+///
+/// # Errors
+/// As [`Call::ConsoleRead`].
+pub fn console_read(bytes: &mut [u8]) -> Result<usize, Error> {
+    let arguments = [Handle::MACHINE.register(), bytes.as_mut_ptr() as u64, bytes.len() as u64, 0, 0];
+    make(Call::ConsoleRead, arguments).map(|count| count as usize)
+}
+
+/// Moves what cells wrote to the serial line; returns how many characters.
+///
+/// # Errors
+/// As [`Call::ConsolePump`].
+pub fn console_pump() -> Result<u64, Error> {
+    make(Call::ConsolePump, [Handle::MACHINE.register(), 0, 0, 0, 0])
+}
+
+/// Switches the machine off; 0 is success. Returns only if it may not.
+pub fn power_off(code: u64) -> Error {
+    match make(Call::PowerOff, [Handle::MACHINE.register(), code, 0, 0, 0]) {
+        Err(error) => error,
+        Ok(_) => Error::plain(ErrorKind::WrongState),
+    }
+}
+
+/// The boot archive, for the root cell: `bytes` from [`machine_info`].
+#[must_use]
+pub fn archive(info: &MachineInfo) -> &'static [u8] {
+    crate::system::pages::archive(info.archive_bytes)
+}
+
+/// Makes a call with any number and any arguments: for tests that try to hurt the kernel. Memory that the arguments name may be overwritten.
+///
+/// # Errors
+/// Whatever the kernel says.
+pub fn any(number: u64, arguments: [u64; 5]) -> Result<u64, Error> {
+    call(number, arguments)
+}

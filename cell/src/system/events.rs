@@ -1,0 +1,171 @@
+//! Events: ticks that interrupt a hart. See `abi::dispatch` for the contract with the kernel.
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use abi::{Context, DispatchPage, Event};
+
+use super::pages;
+use crate::calls;
+
+/// What is called for a tick, on the event stack with events masked: the interrupted context, which it may change.
+pub type TickHandler = fn(&mut Context);
+
+static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Sets the handler of ticks, for all harts.
+pub fn on_tick(handler: TickHandler) {
+    HANDLER.store(handler as *mut (), Ordering::Release);
+}
+
+/// Arms this hart's tick for an instant of the timebase, in ns; 0 disarms it. One past is due at once.
+pub fn set_tick(at_ns: u64) {
+    // The call has no argument that could be wrong.
+    let _ = calls::timer_set(at_ns);
+}
+
+/// Keeps events from this hart until [`unmask`]: they collect meanwhile.
+pub fn mask() {
+    pages::dispatch(pages::own_hart()).masked.store(1, Ordering::SeqCst);
+}
+
+/// Lets events through again, those that collected included.
+pub fn unmask() {
+    let page = pages::dispatch(pages::own_hart());
+    page.masked.store(0, Ordering::SeqCst);
+    if page.pending.load(Ordering::SeqCst) != 0 {
+        // The kernel delivers what is pending on every way back to the cell.
+        let _ = calls::null();
+    }
+}
+
+/// Addresses of the resume sequence: first instruction, and the first behind it.
+#[must_use]
+pub fn resume_sequence() -> core::ops::Range<u64> {
+    (&raw const cell_resume_start) as u64..(&raw const cell_resume_end) as u64
+}
+
+unsafe extern "C" {
+    static cell_resume_start: u8;
+    static cell_resume_end: u8;
+}
+
+/// Tells the kernel where events enter, and lets them in.
+pub(super) fn register(page: &DispatchPage, stack: u64) {
+    let resume = resume_sequence();
+    page.event_entry.store(event_entry as *const () as u64, Ordering::Relaxed);
+    page.event_stack.store(stack, Ordering::Relaxed);
+    page.resume_start.store(resume.start, Ordering::Relaxed);
+    page.resume_end.store(resume.end, Ordering::Relaxed);
+    page.masked.store(0, Ordering::SeqCst);
+}
+
+/// Takes what is pending and does it.
+extern "C" fn handle(page: &DispatchPage) {
+    let pending = page.pending.swap(0, Ordering::SeqCst);
+    let handler = HANDLER.load(Ordering::Acquire);
+    if pending & Event::Tick as u32 != 0 && !handler.is_null() {
+        // SAFETY: only `on_tick` stores here, and what it stores is a `TickHandler`.
+        let handler: TickHandler = unsafe { core::mem::transmute::<*mut (), TickHandler>(handler) };
+        // SAFETY: events are masked, so the kernel does not touch `saved` until the resume sequence unmasks them, and no other hart uses
+        // this hart's page.
+        let context = unsafe { &mut *(&raw const page.saved).cast_mut() };
+        handler(context);
+    }
+}
+
+/// Where events enter: `rdi` is the dispatch page, the event stack is empty, events are masked, and all registers were saved.
+///
+/// Why the end is safe at every instruction: until `masked` is cleared nothing is delivered. From `cell_resume_start` on the kernel, when an event is due,
+/// finds the instruction pointer in the range; then it saves nothing, masks and enters here again, and `saved` still holds the context to resume,
+/// because the sequence only reads it. An event that came after the handler looked and before `masked` was cleared is seen by the
+/// comparison; one that comes between the comparison and `iretq` interrupts there. In `cell_resume_again` events are masked by a store that itself
+/// lies in the range: before it the kernel re-enters, after it nothing is delivered and the loop takes what is pending.
+#[unsafe(naked)]
+unsafe extern "C" fn event_entry() -> ! {
+    naked_asm!(
+        "cld",
+        "mov rbx, rdi",
+        "mov r13, [rbx + {vector_bytes}]",
+        "mov r14d, [rbx + {vector_mask}]",
+        // Room for the vector state: 512 bytes where there is only fxsave.
+        "mov eax, 512",
+        "test r13, r13",
+        "cmovnz rax, r13",
+        "sub rsp, rax",
+        "and rsp, -64",
+        "mov r12, rsp",
+        "xor ebp, ebp",
+        "cell_events_again:",
+        "test r13, r13",
+        "jz 2f",
+        // The header behind the legacy area must not hold what the stack held.
+        "xor eax, eax",
+        "lea rdi, [r12 + 512]",
+        "mov ecx, 8",
+        "rep stosq",
+        "mov eax, r14d",
+        "xor edx, edx",
+        "xsave64 [r12]",
+        "mov rdi, rbx",
+        "call {handle}",
+        "mov eax, r14d",
+        "xor edx, edx",
+        "xrstor64 [r12]",
+        "jmp 3f",
+        "2:",
+        "fxsave64 [r12]",
+        "mov rdi, rbx",
+        "call {handle}",
+        "fxrstor64 [r12]",
+        "3:",
+        "mov dword ptr [rbx + {masked}], 0",
+        ".global cell_resume_start",
+        "cell_resume_start:",
+        "cmp dword ptr [rbx + {pending}], 0",
+        "jne 4f",
+        "lea rsp, [rbx + {saved}]",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop r11",
+        "pop r10",
+        "pop r9",
+        "pop r8",
+        "pop rbp",
+        "pop rdi",
+        "pop rsi",
+        "pop rdx",
+        "pop rcx",
+        "pop rbx",
+        "pop rax",
+        "iretq",
+        "4:",
+        "mov dword ptr [rbx + {masked}], 1",
+        ".global cell_resume_end",
+        "cell_resume_end:",
+        "jmp cell_events_again",
+        vector_bytes = const offset_of!(DispatchPage, vector_bytes),
+        vector_mask = const offset_of!(DispatchPage, vector_mask),
+        masked = const offset_of!(DispatchPage, masked),
+        pending = const offset_of!(DispatchPage, pending),
+        saved = const offset_of!(DispatchPage, saved),
+        handle = sym handle,
+    )
+}
+
+/// How often this hart was interrupted in its resume sequence, and where last: for tests.
+#[must_use]
+pub fn interrupted_resumes() -> (u64, u64) {
+    let page = pages::dispatch(pages::own_hart());
+    (page.resumes_interrupted.load(Ordering::Relaxed), page.resume_interrupted_at.load(Ordering::Relaxed))
+}
+
+/// Adds to this hart's heartbeats; see `hart::heartbeat`.
+pub(crate) fn beat(count: u64) {
+    let beats: &AtomicU64 = &pages::dispatch(pages::own_hart()).heartbeats;
+    // Only this hart writes.
+    beats.store(beats.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+}
