@@ -1,0 +1,51 @@
+//! What a manifest may ask for. Those that repeat a constant of the kernel's contract are asserted equal to it by the root cell.
+
+use core::ops::RangeInclusive;
+
+/// Bytes of a cell's name.
+pub const NAME_MAX: usize = 32;
+
+/// Bytes of a program's name: it must fit into a path of the boot archive.
+pub const PROGRAM_MAX: usize = 64;
+
+/// Bytes of a cell's arguments.
+pub const ARGUMENTS_MAX: usize = 4088;
+
+/// Cells of a system, the root cell included.
+pub const CELLS_MAX: usize = 64;
+
+/// Hardware threads that can be named.
+pub const THREADS_MAX: u32 = 64;
+
+/// Memory comes in multiples of this many bytes.
+pub const PAGE_BYTES: u64 = 4096;
+
+/// Bytes of a cell's memory.
+pub const MEMORY_BYTES: RangeInclusive<u64> = 256 << 10..=1 << 40;
+
+/// Bytes of a hart's first stack.
+pub const STACK_BYTES: RangeInclusive<u64> = 16 << 10..=0xe_0000;
+
+/// Bytes of a hart's event stack. It is not in the manifest, but paid from the cell's memory.
+pub const EVENT_STACK_BYTES: u64 = 0x8000;
+
+/// A best-effort weight.
+pub const WEIGHT: RangeInclusive<u64> = 1..=10_000;
+
+/// A best-effort slice, in ns.
+pub const SLICE_NS: RangeInclusive<u64> = 100_000..=1_000_000_000;
+
+/// How late a hart may start and not count as missed, in ns.
+pub const TOLERANCE_NS: RangeInclusive<u64> = 1..=1_000_000_000;
+
+/// A window's period, in ns.
+pub const PERIOD_NS: RangeInclusive<u64> = 100_000..=60_000_000_000;
+
+/// A window's length, in ns.
+pub const WINDOW_NS: RangeInclusive<u64> = 10_000..=60_000_000_000;
+
+/// How long a system runs, in ns.
+pub const RUN_NS: RangeInclusive<u64> = 1_000_000..=30 * 24 * 3600 * 1_000_000_000;
+
+/// The interval of the live view, in ns, where it is not 0.
+pub const STATUS_NS: RangeInclusive<u64> = 100_000_000..=60_000_000_000;
