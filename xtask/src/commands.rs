@@ -1,0 +1,8 @@
+//! One file for each command: its options and what it does.
+
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod clean;
+pub(crate) mod doctor;
+pub(crate) mod run;
+pub(crate) mod test;
