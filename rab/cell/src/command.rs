@@ -1,0 +1,116 @@
+//! What is typed at the console.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// Bytes of a line, at most.
+const LINE_MAX: usize = 128;
+
+/// What someone wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The list of commands.
+    Help,
+    /// The cells and how they do.
+    Cells,
+    /// The plan in force.
+    Plan,
+    /// The end of a cell.
+    Kill(String),
+    /// The end of everything, with a summary.
+    Quit,
+    /// Something else: what to say about it.
+    Mistake(String),
+}
+
+/// What `help` says.
+pub const HELP: [&str; 5] = [
+    "help       this list",
+    "cells      each cell: its hardware threads, state, time and progress",
+    "plan       the plan in force",
+    "kill NAME  stops a cell and takes back all that it has",
+    "quit       the summary, then the end",
+];
+
+impl Command {
+    /// Reads a line; none if it is empty. A name may be any text: whether there is such a cell is for others to say.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        let command = match (words.next()?, words.next(), words.next()) {
+            ("help" | "?", None, None) => Self::Help,
+            ("cells", None, None) => Self::Cells,
+            ("plan", None, None) => Self::Plan,
+            ("quit" | "exit", None, None) => Self::Quit,
+            ("kill", Some(name), None) => Self::Kill(name.to_string()),
+            ("kill", ..) => Self::Mistake("say which cell: kill NAME".to_string()),
+            (word @ ("help" | "cells" | "plan" | "quit"), ..) => Self::Mistake(alloc::format!("`{word}` stands alone")),
+            (word, ..) => Self::Mistake(alloc::format!("there is no command `{}`; try `help`", word.escape_debug())),
+        };
+        Some(command)
+    }
+}
+
+/// Puts lines together from what comes byte by byte.
+#[derive(Clone, Debug, Default)]
+pub struct LineReader {
+    line: Vec<u8>,
+    too_long: bool,
+}
+
+impl LineReader {
+    /// Takes a byte; returns the command that it completes. The end of a line is a carriage return or a line feed.
+    pub fn push(&mut self, byte: u8) -> Option<Command> {
+        match byte {
+            b'\r' | b'\n' => {
+                let line = core::mem::take(&mut self.line);
+                if core::mem::take(&mut self.too_long) {
+                    return Some(Command::Mistake(alloc::format!("a command has at most {LINE_MAX} characters")));
+                }
+                Command::parse(&String::from_utf8_lossy(&line))
+            }
+            // Control-C, control-D.
+            3 | 4 => Some(Command::Quit),
+            // Backspace, delete.
+            8 | 127 => {
+                self.line.pop();
+                None
+            }
+            _ if self.line.len() >= LINE_MAX => {
+                self.too_long = true;
+                None
+            }
+            _ => {
+                self.line.push(byte);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(text: &[u8]) -> Vec<Command> {
+        let mut reader = LineReader::default();
+        text.iter().filter_map(|byte| reader.push(*byte)).collect()
+    }
+
+    #[test]
+    fn commands_are_read_as_typed() {
+        let expected = [Command::Help, Command::Kill("hog".to_string()), Command::Cells, Command::Plan, Command::Quit];
+        assert_eq!(typed(b"help\n  kill  hog \r\n\ncells\rplax\x08n\nquit\n"), expected);
+        assert_eq!(typed(b"he\x03"), [Command::Quit]);
+    }
+
+    #[test]
+    fn whatever_is_typed_gets_an_answer() {
+        for line in [&b"kill\n"[..], b"kill a b\n", b"cells now\n", b"\xff\xfe\n", b"rm -rf /\n"] {
+            assert!(matches!(&typed(line)[..], [Command::Mistake(_)]), "{line:?}");
+        }
+        let mut long = Vec::from([b'a'; 1000]);
+        long.extend(b"\nquit\n");
+        assert!(matches!(&typed(&long)[..], [Command::Mistake(_), Command::Quit]));
+    }
+}

@@ -1,0 +1,412 @@
+//! The root cell's main loop.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use abi::machine::MachineInfo;
+use abi::plan::{FLAG_IPI_ACTIVATION, PlanEntry, PlanHeader, PolicyKind, Refusal, RefusalReason};
+use abi::{Error, ErrorKind, Handle};
+use cell::{calls, hart, time};
+use manifest::{Activation, Expect, Policy, System};
+
+use crate::archive::Archive;
+use crate::command::{Command, HELP, LineReader};
+use crate::member::{LogBuffer, Member, Phase};
+use crate::report::{self, Live};
+use crate::table::quoted;
+use crate::verdict::{self, Fate};
+use crate::{console, promise, say};
+
+/// No pumping in the last part of a window, in ns: a call that runs over the window's end would take time from others.
+const RESERVE: u64 = 200_000;
+
+/// How long the root cell sleeps where its policy does not say, in ns.
+const NAP: u64 = 5_000_000;
+
+/// How long the first plan may be refused as too soon, in ns.
+const PATIENCE: u64 = 2_000_000_000;
+
+/// A cell is started at most once in this time, in ns.
+const RESTART_INTERVAL: u64 = 1_000_000_000;
+
+/// How long a test goes on after the last cell that was to end has ended, in ns: what a cell broke shows in the others.
+const AFTERMATH: u64 = 200_000_000;
+
+/// How long a dead cell may keep its last words, in ns.
+const LAST_WORDS: u64 = 1_000_000_000;
+
+/// Runs the system of the boot archive to its end, and switches the machine off.
+pub fn run(_hart: u32) {
+    let code = match Supervisor::start() {
+        Ok(mut supervisor) => {
+            supervisor.serve();
+            u64::from(!supervisor.finish())
+        }
+        Err(reason) => {
+            say!("The system cannot start: {reason}.");
+            say!("@tess check name=\"the system starts\" pass=false detail={}", quoted(&reason));
+            say!("@tess verdict pass=false");
+            1
+        }
+    };
+    while console::pump() {}
+    let error = calls::power_off(code);
+    say!("The machine does not switch off: {error}");
+}
+
+/// The system at work.
+#[derive(Debug)]
+pub struct Supervisor {
+    system: System,
+    archive: Archive,
+    root: Member,
+    members: Vec<Member>,
+    /// The number of the last plan.
+    plan: u64,
+    /// The cells changed since.
+    plan_is_old: bool,
+    /// For the root cell and each member, the part of the time that the plan promises.
+    shares: Vec<f64>,
+    /// Until when promises are added up.
+    accounted_ns: u64,
+    started_ns: u64,
+    next_status_ns: u64,
+    live: Live,
+    keyboard: LineReader,
+    log_buffer: LogBuffer,
+    quitting: bool,
+}
+
+impl Supervisor {
+    /// Reads the archive, shows the machine and the cells, loads them and commits the first plan. A cell that cannot be loaded is reported and left out.
+    ///
+    /// # Errors
+    /// A sentence, if there is no readable manifest or the plan is refused.
+    pub fn start() -> Result<Self, String> {
+        let info = calls::machine_info().map_err(|error| format!("the machine does not describe itself: {error}"))?;
+        say!("@tess first-cell boot_ns={}", info.boot_ns);
+        let archive = Archive::open(&info)?;
+        let system = archive.manifest()?;
+        say!("");
+        say!("{}: {}", system.name, system.about);
+        report::machine(&info).iter().for_each(|line| say!("{line}"));
+        let root = Member::root(&system.root);
+        let members = system.cells.iter().map(|cell| {
+            let mask = cell.threads.resolve(info.hardware_threads);
+            let mut member = Member::new(cell.clone(), mask.unwrap_or(0));
+            match mask {
+                Ok(_) => member.load(&archive, time::now()),
+                Err(error) => member.fate = Fate::NotStarted(error.to_string()),
+            }
+            member
+        });
+        let members: Vec<Member> = members.collect();
+        say!("");
+        report::resources(&system, &root, &members).iter().for_each(|line| say!("{line}"));
+        for member in &members {
+            if let Fate::NotStarted(why) = &member.fate {
+                say!("{} does not start: {why}.", member.spec.name);
+            }
+        }
+        say!("");
+        while console::pump() {}
+        let now = time::now();
+        let mut supervisor = Self {
+            shares: Vec::new(),
+            system,
+            archive,
+            root,
+            members,
+            plan: 0,
+            plan_is_old: true,
+            accounted_ns: now,
+            started_ns: now,
+            next_status_ns: now,
+            live: Live::default(),
+            keyboard: LineReader::default(),
+            log_buffer: LogBuffer::default(),
+            quitting: false,
+        };
+        supervisor.commit_first_plan()?;
+        Ok(supervisor)
+    }
+
+    fn commit_first_plan(&mut self) -> Result<(), String> {
+        let deadline = time::now() + PATIENCE;
+        loop {
+            match self.commit() {
+                Ok(()) => break,
+                Err(error) if is_too_soon(&error) && time::now() < deadline => {
+                    let _ = calls::park(time::now() + 1_000_000);
+                }
+                Err(error) => return Err(self.describe_refusal(&error)),
+            }
+        }
+        self.root = Member::root(&self.system.root);
+        self.started_ns = time::now();
+        self.next_status_ns = self.started_ns + self.system.status_ns;
+        Ok(())
+    }
+
+    /// Makes a plan of the root cell and the cells that run.
+    fn commit(&mut self) -> Result<(), Error> {
+        let entries: Vec<PlanEntry> = self.planned().filter_map(plan_entry).collect();
+        let header = PlanHeader {
+            entries: 0,
+            flags: if self.system.activation == Activation::Ipi { FLAG_IPI_ACTIVATION } else { 0 },
+            effective_ns: 0,
+            slice_ns: self.system.slice_ns,
+            tolerance_ns: self.system.tolerance_ns,
+        };
+        self.plan = calls::plan_commit(header, &entries)?;
+        self.plan_is_old = false;
+        self.account();
+        let claims: Vec<promise::Claim> = self.planned().map(|member| member.claim).collect();
+        let mut promised = promise::promised(&claims).into_iter();
+        let all = core::iter::once(&self.root).chain(&self.members);
+        self.shares =
+            all.map(|member| if member.is_running() { promised.next().unwrap_or(0.0) } else { 0.0 }).collect();
+        Ok(())
+    }
+
+    /// The members of the plan, in its order.
+    fn planned(&self) -> impl Iterator<Item = &Member> {
+        core::iter::once(&self.root).chain(&self.members).filter(|member| member.is_running())
+    }
+
+    fn describe_refusal(&self, error: &Error) -> String {
+        let refusal = Some(error.value).filter(|_| error.kind == ErrorKind::PlanRefused).and_then(Refusal::unpack);
+        let Some(refusal) = refusal else { return format!("the plan cannot be committed: {error}") };
+        let name = |entry: u16| self.planned().nth(entry.into()).map_or("?", |member| member.spec.name.as_str());
+        let (one, reason) = (name(refusal.entry), refusal.reason.describe());
+        if refusal.entry == refusal.other {
+            format!("the plan was refused: {one} {reason}")
+        } else {
+            format!("the plan was refused: {one} {reason}; the other one is {}", name(refusal.other))
+        }
+    }
+
+    /// Adds up what was promised until now.
+    fn account(&mut self) {
+        let now = time::now();
+        let elapsed = now.saturating_sub(self.accounted_ns) as f64;
+        for (member, share) in core::iter::once(&mut self.root).chain(&mut self.members).zip(&self.shares) {
+            member.promised_ns += share * elapsed * f64::from(member.harts());
+        }
+        self.accounted_ns = now;
+    }
+
+    /// The main loop: until someone quits, the time is over, or a test has seen all that it waits for.
+    pub fn serve(&mut self) {
+        while !self.quitting && !self.is_over() {
+            self.listen();
+            self.observe(false);
+            self.bury();
+            if self.plan_is_old {
+                match self.commit() {
+                    Err(error) if !is_too_soon(&error) => {
+                        let refusal = self.describe_refusal(&error);
+                        say!("{refusal}; the old plan stays in force.");
+                        self.plan_is_old = false;
+                    }
+                    _ => {}
+                }
+            }
+            self.show_status();
+            let (end, next) = self.window();
+            while time::now() + RESERVE < end && console::pump() {}
+            let _ = calls::park(next);
+        }
+    }
+
+    /// The end of the root cell's present window, and when it has something to do next.
+    fn window(&self) -> (u64, u64) {
+        let now = time::now();
+        match self.root.claim.policy {
+            Policy::TimeTriggered { period_ns, phase_ns, length_ns } if period_ns > 0 => {
+                let (_, at, _) = hart::activation();
+                let since = now.saturating_sub(phase_ns);
+                let next = phase_ns.saturating_add((since / period_ns + 1).saturating_mul(period_ns));
+                (at.saturating_add(length_ns), next)
+            }
+            _ => (now + NAP, now + NAP),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let now = time::now();
+        let time_is_up = self.system.run_for_ns.is_some_and(|limit| now.saturating_sub(self.started_ns) >= limit);
+        let mut awaited = self.members.iter().filter(|member| member.spec.expect != Expect::Run).peekable();
+        let is_test = awaited.peek().is_some();
+        let all_seen = awaited.all(|member| {
+            member.phase == Phase::Gone && !member.spec.restart && now.saturating_sub(member.ended_ns) >= AFTERMATH
+        });
+        time_is_up || (is_test && all_seen)
+    }
+
+    /// Reads what was typed and does what it says.
+    fn listen(&mut self) {
+        let mut typed = [0; 16];
+        while let Ok(count @ 1..) = calls::console_read(&mut typed) {
+            for byte in &typed[..count.min(typed.len())] {
+                if let Some(command) = self.keyboard.push(*byte) {
+                    self.obey(command);
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Help => HELP.iter().for_each(|line| say!("  {line}")),
+            Command::Cells => {
+                self.observe(false);
+                report::cells(&self.members).iter().for_each(|line| say!("{line}"));
+            }
+            Command::Plan => {
+                report::plan(self.plan, &self.root, &self.members).iter().for_each(|line| say!("{line}"));
+            }
+            Command::Kill(name) => self.kill(&name),
+            Command::Quit => self.quitting = true,
+            Command::Mistake(answer) => say!("{answer}"),
+        }
+    }
+
+    fn kill(&mut self, name: &str) {
+        self.observe(true);
+        if let Some(member) = self.members.iter_mut().find(|member| member.spec.name == name) {
+            if member.kill() {
+                member.ended_ns = time::now();
+                self.plan_is_old = true;
+            } else {
+                say!("{name} does not run: it {}.", member.fate.describe());
+            }
+        } else if name == "root" {
+            say!("The root cell ends with `quit`.");
+        } else {
+            let names: Vec<&str> = self.members.iter().map(|member| member.spec.name.as_str()).collect();
+            say!("There is no cell `{}`; there are: {}.", name.escape_debug(), names.join(", "));
+        }
+    }
+
+    /// Sees how all cells do. A cell that ended is taken out of the plan.
+    fn observe(&mut self, read_logs: bool) {
+        for member in core::iter::once(&mut self.root).chain(&mut self.members) {
+            let ended = member.observe();
+            member.read_logs(&mut self.log_buffer, read_logs || ended);
+            if ended {
+                member.ended_ns = time::now();
+                say!("{} {}.", member.spec.name, member.fate.describe());
+                self.plan_is_old = true;
+            }
+        }
+    }
+
+    /// Takes back what ended cells had, and starts again those that are to be started again.
+    fn bury(&mut self) {
+        let now = time::now();
+        for member in &mut self.members {
+            if let Phase::Ending(handle) = member.phase {
+                let waited = now.saturating_sub(member.ended_ns) > LAST_WORDS;
+                if self.plan_is_old || (member.console_waiting() > 0 && !waited) {
+                    continue;
+                }
+                match calls::cell_destroy(handle) {
+                    Ok(frames) => {
+                        say!("{}: {frames} frames came back.", member.spec.name);
+                        member.gone();
+                    }
+                    // Not all at once, or a muxer still follows the plan before.
+                    Err(Error { kind: ErrorKind::Again | ErrorKind::WrongState, .. }) => {}
+                    Err(error) => {
+                        say!("{} cannot be destroyed: {error}.", member.spec.name);
+                        member.gone();
+                    }
+                }
+            }
+            let again = member.spec.restart && matches!(member.fate, Fate::Exited(_) | Fate::Faulted(_));
+            if again && member.phase == Phase::Gone && now >= member.started_ns.saturating_add(RESTART_INTERVAL) {
+                member.load(&self.archive, now);
+                self.plan_is_old = true;
+                let name = &member.spec.name;
+                match &member.fate {
+                    Fate::NotStarted(why) => say!("{name} cannot be started again: {why}."),
+                    _ => say!("{name} is started again."),
+                }
+            }
+        }
+    }
+
+    fn show_status(&mut self) {
+        let now = time::now();
+        if self.system.status_ns == 0 || now < self.next_status_ns {
+            return;
+        }
+        self.next_status_ns = now + self.system.status_ns;
+        let text = self.live.line(now, now.saturating_sub(self.started_ns), &self.members);
+        say!("@tess status t_ns={now} text={}", quoted(&text));
+    }
+
+    /// The summary, the checks and the verdict. Returns whether all expectations were met.
+    pub fn finish(&mut self) -> bool {
+        self.observe(true);
+        self.account();
+        let elapsed = time::now().saturating_sub(self.started_ns);
+        let info = calls::machine_info().unwrap_or_else(|_| MachineInfo::default());
+        say!("");
+        report::summary(&info, elapsed, &self.root, &self.members).iter().for_each(|line| say!("{line}"));
+        if self.system.root.args.split_whitespace().any(|word| word == "samples") {
+            self.give_samples(elapsed);
+        }
+        let mut passed = true;
+        for check in self.members.iter().flat_map(|member| verdict::checks(&member.outcome())) {
+            passed &= check.pass;
+            let (name, detail) = (quoted(&check.name), quoted(&check.detail));
+            say!("@tess check name={name} pass={} detail={detail}", check.pass);
+        }
+        say!("@tess verdict pass={passed}");
+        passed
+    }
+
+    /// What was measured, for a benchmark: `root.args = "samples"` asks for it.
+    fn give_samples(&self, elapsed: u64) {
+        say!("@tess sample elapsed_ns {elapsed}");
+        for member in core::iter::once(&self.root).chain(&self.members) {
+            let name = &member.spec.name;
+            say!("@tess sample cell.heartbeats.{name} {}", member.heartbeats());
+            say!("@tess sample cell.time_ns.{name} {}", member.time_ns());
+            say!("@tess sample cell.promised_ns.{name} {}", member.promised_ns as u64);
+            for samples in member.log.samples().chunks(16).filter(|_| member.harts() > 1) {
+                let words: Vec<String> = samples.iter().map(ToString::to_string).collect();
+                say!("@tess sample gang.skew_ns.{name} {}", words.join(" "));
+            }
+        }
+    }
+}
+
+/// The plan has not room yet: an earlier one is on its way.
+fn is_too_soon(error: &Error) -> bool {
+    let reason = Refusal::unpack(error.value).map(|refusal| refusal.reason);
+    error.kind == ErrorKind::PlanRefused && reason == Some(RefusalReason::TooSoon)
+}
+
+fn plan_entry(member: &Member) -> Option<PlanEntry> {
+    let Phase::Running(handle) = member.phase else { return None };
+    let (policy, period_ns_or_weight, phase_ns, length_ns) = match member.claim.policy {
+        Policy::Dedicated => (PolicyKind::Dedicated, 0, 0, 0),
+        Policy::TimeTriggered { period_ns, phase_ns, length_ns } => {
+            (PolicyKind::TimeTriggered, period_ns, phase_ns, length_ns)
+        }
+        Policy::BestEffort { weight } => (PolicyKind::BestEffort, weight.into(), 0, 0),
+    };
+    let cell = u32::try_from(handle.register()).unwrap_or(Handle::OWN_CELL.slot().into());
+    Some(PlanEntry {
+        cell,
+        policy: policy as u32,
+        threads: member.claim.threads,
+        period_ns_or_weight,
+        phase_ns,
+        length_ns,
+    })
+}
