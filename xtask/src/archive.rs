@@ -59,6 +59,14 @@ fn append(tar: &mut tar::Builder<Vec<u8>>, name: &str, data: &[u8]) -> Result<()
     tar.append_data(&mut header, name, data).with_context(|| format!("cannot pack {name}"))
 }
 
+/// Bytes of a program that are loaded, headers included.
+///
+/// # Errors
+/// It cannot be read or is no ELF file.
+pub(crate) fn stripped_size(elf: &Path) -> Result<usize> {
+    Ok(strip(fs::read(elf)?)?.len())
+}
+
 /// Cuts off what no loader reads: everything behind the last segment, and the reference to the section table. The linker
 /// puts symbols and debug information there.
 fn strip(mut data: Vec<u8>) -> Result<Vec<u8>> {

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::header::Header;
 use crate::process;
 use crate::setup::qemu::Qemu;
 
@@ -67,6 +68,24 @@ pub(crate) struct Machine {
     pub(crate) gdb: bool,
     pub(crate) kernel: PathBuf,
     pub(crate) archive: PathBuf,
+}
+
+impl Machine {
+    /// The machine that a test's or a benchmark's header asks for.
+    pub(crate) fn from_header(header: &Header, kernel: &Path, archive: &Path) -> Self {
+        Self {
+            mode: header.mode,
+            smp: header.smp,
+            memory: header.memory.clone(),
+            accel: Accel::Tcg,
+            apic: header.apic,
+            firmware: Firmware::default(),
+            log: header.log.clone(),
+            gdb: false,
+            kernel: kernel.to_owned(),
+            archive: archive.to_owned(),
+        }
+    }
 }
 
 /// Memory where nobody says how much.

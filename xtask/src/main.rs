@@ -6,6 +6,7 @@ mod archive;
 mod builder;
 mod commands;
 mod console;
+mod header;
 mod machine;
 #[allow(unsafe_code, reason = "the hook between fork and exec that ties a child's life to ours")]
 mod process;
@@ -13,6 +14,8 @@ mod project;
 mod screen;
 mod session;
 mod setup;
+mod source;
+mod statistics;
 mod symbols;
 mod system;
 

@@ -66,6 +66,11 @@ impl System {
         self.manifest.run_for_ns = Some(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// Activates gangs by interrupts at the instant instead of holding: what activation is measured against.
+    pub(crate) fn activate_by_interrupt(&mut self) {
+        self.manifest.activation = manifest::Activation::Ipi;
+    }
+
     /// How long it runs; `None`: until someone ends it.
     pub(crate) fn run_for(&self) -> Option<Duration> {
         self.manifest.run_for_ns.map(Duration::from_nanos)

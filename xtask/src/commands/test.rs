@@ -1,6 +1,5 @@
 //! `cargo xtask test`: everything that must pass: host tests, then system tests in QEMU.
 
-mod header;
 mod host;
 mod systems;
 

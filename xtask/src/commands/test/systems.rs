@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 
 use super::Tally;
-use super::header::Header;
 use crate::builder::Built;
-use crate::machine::{Accel, Firmware, Machine, Mode};
+use crate::header::{self, Header};
+use crate::machine::{Machine, Mode};
 use crate::process;
 use crate::project::Project;
 use crate::session::{self, Ending, Interrupts, Options, Outcome};
@@ -51,7 +51,7 @@ pub(crate) fn load(project: &Project, filter: Option<&str>) -> Result<Vec<Test>>
         if filter.is_some_and(|filter| !name.contains(filter)) {
             continue;
         }
-        let header = Header::parse(&std::fs::read_to_string(&path)?)
+        let header = Header::parse(&std::fs::read_to_string(&path)?, header::TEST)
             .map_err(|(line, message)| anyhow!("{}:{line}: {message}", project.shown(&path)))?;
         tests.push(Test { name, header, system: System::read(project, &path)? });
     }
@@ -120,18 +120,7 @@ fn run_one(
 ) -> Result<Option<String>> {
     let archive = test.system.pack(project, built)?;
     let symbols = test.system.symbols(project, built);
-    let machine = Machine {
-        mode: test.header.mode,
-        smp: test.header.smp,
-        memory: test.header.memory.clone(),
-        accel: Accel::Tcg,
-        apic: test.header.apic,
-        firmware: Firmware::default(),
-        log: test.header.log.clone(),
-        gdb: false,
-        kernel: built.kernel.clone(),
-        archive: archive.path().to_owned(),
-    };
+    let machine = Machine::from_header(&test.header, &built.kernel, archive.path());
     for round in 1..=test.header.repeat {
         let options = Options {
             show: false,

@@ -1,12 +1,16 @@
-//! How a system test is to be run and what it must bring: the comments `# test: key=value ...` of its manifest. Pure.
+//! How a system test or a benchmark is to be run and what it must bring: the comments `# test: key=value ...` (or
+//! `# bench: ...`) of its manifest. Pure.
 
 use std::time::Duration;
 
 use crate::console::Message;
 use crate::machine::{self, Apic, Mode};
 
-/// The beginning of a comment that is for us.
-const PREFIX: &str = "# test:";
+/// The beginning of a system test's comment.
+pub(crate) const TEST: &str = "# test:";
+
+/// The beginning of a benchmark's comment.
+pub(crate) const BENCH: &str = "# bench:";
 
 /// The status with which QEMU ends when the kernel reports success.
 const STATUS_SUCCESS: i32 = 33;
@@ -50,15 +54,15 @@ impl Default for Header {
 }
 
 impl Header {
-    /// Reads all comments of a manifest that are for us. They may be spread over several lines.
+    /// Reads all comments of a manifest that begin with `prefix`. They may be spread over several lines.
     ///
     /// # Errors
     /// The line number and what is wrong there, and what would be right.
-    pub(crate) fn parse(manifest: &str) -> Result<Self, (usize, String)> {
+    pub(crate) fn parse(manifest: &str, prefix: &str) -> Result<Self, (usize, String)> {
         let mut header = Self::default();
         let mut seen = false;
         for (index, line) in manifest.lines().enumerate() {
-            let Some(text) = line.strip_prefix(PREFIX) else { continue };
+            let Some(text) = line.strip_prefix(prefix) else { continue };
             seen = true;
             let fail = |message: String| (index + 1, message);
             let words = Message::parse(&format!("@tess test {text}"))
@@ -71,7 +75,7 @@ impl Header {
             }
         }
         if !seen {
-            return Err((1, format!("a system test needs a comment `{PREFIX} mode=deterministic smp=2 timeout_s=60`")));
+            return Err((1, format!("its manifest needs a comment `{prefix} mode=deterministic smp=2 timeout_s=60`")));
         }
         Ok(header)
     }
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn all_comments_count_and_outputs_add_up() {
         let text = "# A test.\n# test: mode=parallel smp=4 apic=x2apic\n# test: expect-output=\"cell a\" expect-output=b\n[system]\n";
-        let header = Header::parse(text).unwrap();
+        let header = Header::parse(text, TEST).unwrap();
         assert_eq!((header.mode, header.smp, header.apic), (Mode::Parallel, 4, Some(Apic::X2apic)));
         assert_eq!(header.expect_output, ["cell a", "b"]);
         assert_eq!(header.expect_exit, 33);
@@ -136,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_mistake_is_reported_with_its_line() {
-        let error = |text: &str| Header::parse(text).unwrap_err();
+        let error = |text: &str| Header::parse(text, TEST).unwrap_err();
         assert_eq!(error("\n# test: smp=0").0, 2);
         assert!(error("# test: smp=65").1.contains("1 to 64"));
         assert!(error("# test: timeot_s=5").1.contains("no key `timeot_s`"));

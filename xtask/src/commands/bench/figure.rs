@@ -1,0 +1,227 @@
+//! From raw samples to figures: the names, meanings and units that are quoted.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::scenario::{BY_INTERRUPT, Results, Run};
+use crate::archive;
+use crate::commands::check;
+use crate::machine::Mode;
+use crate::project::Project;
+use crate::statistics::Summary;
+
+/// All figures and what they are.
+pub(super) const NAMES: [(&str, &str); 14] = [
+    ("boot.first_cell_ms", "QEMU's start to the first line of a cell, 2 hardware threads"),
+    ("gang.skew_ns.idle", "latest minus earliest hart at an activation, nothing else running"),
+    ("gang.skew_ns.loaded", "the same beside a cell that burns the rest of the time"),
+    ("gang.skew_ns.four", "the same on 4 idle hardware threads, in instructions"),
+    ("gang.retained", "progress of `barrier` beside `hog`, divided by its fair share of its progress alone"),
+    ("kernel.null_call_instr", "a call that does nothing, in instructions"),
+    ("kernel.null_call_ns", "the same as time"),
+    ("kernel.tick_upcall_instr", "the gap that a tick event leaves in a hart's time, in instructions"),
+    ("kernel.tick_upcall_ns", "the same as time"),
+    ("kernel.cell_switch_instr", "from entry into the kernel to the next cell's context, in instructions"),
+    ("kernel.cell_switch_ns", "the same as time"),
+    ("size.kernel_loc", "the kernel's lines of code"),
+    ("size.unsafe_blocks", "blocks of unsafe code in what is shipped"),
+    ("size.kernel_bytes", "the kernel's program, without symbols"),
+];
+
+/// A figure with its distribution.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Figure {
+    pub(super) name: String,
+    summary: Summary,
+    /// `host`, `deterministic` or `parallel`.
+    mode: &'static str,
+    /// A peer's name and its own median from the same run.
+    against: Vec<(&'static str, f64)>,
+}
+
+impl Figure {
+    fn new(name: &str, values: &[f64], mode: &'static str) -> Option<Self> {
+        Some(Self { name: name.to_owned(), summary: Summary::of(values)?, mode, against: Vec::new() })
+    }
+
+    /// The unit, as the name's last word but qualifiers says it.
+    fn unit(&self) -> &'static str {
+        let says = |unit: &str| self.name.split('.').any(|part| part.ends_with(unit));
+        let units = [
+            ("_ns", "ns"),
+            ("_us", "us"),
+            ("_ms", "ms"),
+            ("_instr", "instructions"),
+            ("_bytes", "bytes"),
+            ("_loc", "lines"),
+        ];
+        units
+            .iter()
+            .find(|(ending, _)| says(ending))
+            .map_or(if self.name == "gang.retained" { "ratio" } else { "count" }, |(_, unit)| unit)
+    }
+
+    /// The object that other programs read.
+    pub(super) fn json(&self) -> Value {
+        let Summary { p50, p90, p99, min, max, n } = self.summary;
+        let against: serde_json::Map<String, Value> =
+            self.against.iter().map(|(peer, p50)| ((*peer).to_owned(), json!(p50))).collect();
+        json!({
+            "name": self.name, "unit": self.unit(), "p50": p50, "p90": p90, "p99": p99, "min": min, "max": max, "n": n,
+            "mode": self.mode, "against": against,
+        })
+    }
+}
+
+/// The figures that booted systems gave. What was not measured is left out.
+pub(super) fn from_results(results: &Results) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let runs = |scenario: &str| results.get(scenario).map_or(&[][..], Vec::as_slice);
+    let boots: Vec<f64> = runs("boot").iter().filter_map(|run| run.first_cell_ms).collect();
+    figures.extend(Figure::new("boot.first_cell_ms", &boots, "parallel"));
+    for (name, scenario) in
+        [("gang.skew_ns.idle", "gang-idle"), ("gang.skew_ns.loaded", "gang-loaded"), ("gang.skew_ns.four", "gang-four")]
+    {
+        let skew = |scenario: &str| values(runs(scenario), "gang.skew_ns.sampler");
+        let figure = Figure::new(name, &skew(scenario), mode(runs(scenario)));
+        let peer = Summary::of(&skew(&format!("{scenario}{BY_INTERRUPT}")));
+        figures.extend(figure.map(|figure| Figure {
+            against: peer.map(|peer| ("ipi_broadcast", peer.p50)).into_iter().collect(),
+            ..figure
+        }));
+    }
+    figures.extend(Figure::new("gang.retained", &retained(runs("barrier-alone"), runs("barrier-beside")), "parallel"));
+    for (scenario, unit) in [("calls-instr", "instr"), ("calls-ns", "ns")] {
+        for (figure, sample) in [
+            (format!("kernel.null_call_{unit}"), format!("kernel.null_call_{unit}")),
+            (format!("kernel.tick_upcall_{unit}"), format!("kernel.tick_upcall_{unit}")),
+            // In the deterministic mode an instruction is a nanosecond.
+            (format!("kernel.cell_switch_{unit}"), "cell.switch_ns.hog".to_owned()),
+        ] {
+            figures.extend(Figure::new(&figure, &values(runs(scenario), &sample), mode(runs(scenario))));
+        }
+    }
+    figures
+}
+
+fn mode(runs: &[Run]) -> &'static str {
+    match runs.first().map(|run| run.mode) {
+        Some(Mode::Deterministic) => "deterministic",
+        _ => "parallel",
+    }
+}
+
+/// All samples of this name, of all runs.
+#[expect(clippy::cast_precision_loss, reason = "measurements are far below 2^53")]
+fn values(runs: &[Run], sample: &str) -> Vec<f64> {
+    runs.iter().filter_map(|run| run.samples.get(sample)).flatten().map(|&value| value as f64).collect()
+}
+
+/// Progress beside the hog, divided by half of the progress alone: both gangs have the same weight. One value for each
+/// pair of runs.
+fn retained(alone: &[Run], beside: &[Run]) -> Vec<f64> {
+    let rate = |run: &Run| {
+        let one = |name: &str| values(std::slice::from_ref(run), name).last().copied();
+        Some(one("cell.heartbeats.barrier")? / one("elapsed_ns").filter(|&time| time > 0.0)?)
+    };
+    let pairs = alone.iter().zip(beside).filter_map(|(alone, beside)| Some((rate(alone)?, rate(beside)?)));
+    pairs.filter(|(alone, _)| *alone > 0.0).map(|(alone, beside)| beside / (alone / 2.0)).collect()
+}
+
+/// The figures that are counted, not run.
+///
+/// # Errors
+/// The kernel's ELF file cannot be read.
+#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
+pub(super) fn of_source(project: &Project, kernel: &Path) -> Result<Vec<Figure>> {
+    let bytes = archive::stripped_size(kernel).with_context(|| format!("cannot measure {}", kernel.display()))?;
+    let counts = [
+        ("size.kernel_loc", check::kernel_lines(project)),
+        ("size.unsafe_blocks", check::unsafe_blocks(project)),
+        ("size.kernel_bytes", bytes),
+    ];
+    Ok(counts.iter().filter_map(|(name, count)| Figure::new(name, &[*count as f64], "host")).collect())
+}
+
+/// The figures as a table.
+pub(super) fn table(figures: &[Figure]) -> String {
+    let mut text = format!(
+        "{:<26} {:>12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>6}  {:<13} against\n",
+        "figure", "unit", "p50", "p90", "p99", "min", "max", "n", "mode"
+    );
+    for figure in figures {
+        let Summary { p50, p90, p99, min, max, n } = figure.summary;
+        let against = figure.against.iter().map(|(peer, median)| {
+            let ratio = if p50 > 0.0 { format!(" ({:.1} times)", median / p50) } else { String::new() };
+            format!("{peer} {}{ratio}", number(*median))
+        });
+        let _ = writeln!(
+            text,
+            "{:<26} {:>12} {:>10} {:>10} {:>10} {:>10} {:>10} {n:>6}  {:<13} {}",
+            figure.name,
+            figure.unit(),
+            number(p50),
+            number(p90),
+            number(p99),
+            number(min),
+            number(max),
+            figure.mode,
+            against.collect::<Vec<_>>().join(", ")
+        );
+    }
+    text
+}
+
+/// Whole where it is whole or large.
+fn number(value: f64) -> String {
+    if value.fract() == 0.0 || value >= 1000.0 { format!("{value:.0}") } else { format!("{value:.3}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn run(samples: &[(&str, &[u64])]) -> Run {
+        let samples: BTreeMap<_, _> =
+            samples.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect();
+        Run { mode: Mode::Parallel, first_cell_ms: None, samples }
+    }
+
+    #[test]
+    fn retained_progress_compares_with_half_of_the_progress_alone() {
+        let alone = run(&[("cell.heartbeats.barrier", &[1000]), ("elapsed_ns", &[5000])]);
+        let beside = run(&[("cell.heartbeats.barrier", &[480]), ("elapsed_ns", &[5000])]);
+        let values = retained(&[alone], &[beside]);
+        assert!((values[0] - 0.96).abs() < 1e-9, "{values:?}");
+        assert!(retained(&[run(&[])], &[run(&[])]).is_empty());
+    }
+
+    #[test]
+    fn a_figure_quotes_its_peer_from_the_same_run() {
+        let mut results = Results::new();
+        results.insert("gang-idle".into(), vec![run(&[("gang.skew_ns.sampler", &[250, 300, 350])])]);
+        results.insert("gang-idle-ipi".into(), vec![run(&[("gang.skew_ns.sampler", &[30_000])])]);
+        let figures = from_results(&results);
+        assert_eq!(figures.len(), 1);
+        let object = figures[0].json();
+        assert_eq!((object["name"].as_str(), object["unit"].as_str()), (Some("gang.skew_ns.idle"), Some("ns")));
+        assert_eq!(object["p50"], 300.0);
+        assert_eq!(object["against"]["ipi_broadcast"], 30_000.0);
+        assert!(table(&figures).contains("ipi_broadcast 30000 (100.0 times)"), "{}", table(&figures));
+    }
+
+    #[test]
+    fn every_unit_follows_from_the_name() {
+        let unit = |name: &str| Figure::new(name, &[1.0], "host").unwrap().unit();
+        assert_eq!(unit("boot.first_cell_ms"), "ms");
+        assert_eq!(unit("gang.skew_ns.loaded"), "ns");
+        assert_eq!(unit("kernel.null_call_instr"), "instructions");
+        assert_eq!(unit("gang.retained"), "ratio");
+        assert_eq!(unit("size.unsafe_blocks"), "count");
+    }
+}
