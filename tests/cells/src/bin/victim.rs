@@ -1,2 +1,62 @@
+//! A time-triggered cell that must not notice whatever others do: it checks from inside that no window is missed, late or shortened.
+//!
+//! Arguments: `windows=N` to watch (default 20), `period=NS`, `phase=NS`, `length=NS` as in the manifest, `tolerance=NS` (default 20000).
+
 #![no_std]
 #![no_main]
+#![deny(unsafe_code)]
+
+use cell::arguments::number;
+use cell::{calls, hart, time};
+use test_cells::{check, check_equal, finish};
+
+cell::entry!(main);
+
+fn main(this: u32) {
+    if this != 0 {
+        // Other harts only make the gang wide.
+        loop {
+            core::hint::spin_loop();
+        }
+    }
+    let windows = number("windows", 20);
+    let (period, phase, length) = (number("period", 0), number("phase", 0), number("length", 0));
+    let tolerance = number("tolerance", 20_000);
+    let (first, first_at, _) = hart::activation();
+    let mut last = (first, first_at);
+    let mut latest = 0;
+    let mut shortest = u64::MAX;
+    let mut last_seen = time::now();
+    let mut gaps = 0;
+    let mut off_phase = 0;
+    let mut begun = last_seen;
+    let mut whole = false;
+    while last.0 < first + windows {
+        let now = time::now();
+        let (activations, at, _) = hart::activation();
+        if activations != last.0 {
+            if whole {
+                shortest = shortest.min(last_seen - begun);
+            }
+            whole = true;
+            latest = latest.max(now - at);
+            gaps += u64::from(activations != last.0 + 1 || at != last.1 + period);
+            off_phase += u64::from(at % period != phase);
+            last = (activations, at);
+            begun = now;
+        }
+        last_seen = now;
+        core::hint::spin_loop();
+    }
+    check_equal("no window was left out", 0, gaps);
+    check_equal("every window starts at its phase", 0, off_phase);
+    check("no window starts late", latest <= tolerance, format_args!("expected at most {tolerance} ns, saw {latest}"));
+    check(
+        "no window is shortened",
+        shortest + tolerance >= length,
+        format_args!("expected {length} ns less {tolerance}, saw {shortest}"),
+    );
+    let status = calls::cell_status(cell::abi::Handle::OWN_CELL);
+    check_equal("the kernel counts no missed window", Ok(0), status.map(|status| status.missed));
+    finish()
+}

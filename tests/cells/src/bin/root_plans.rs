@@ -1,0 +1,145 @@
+//! Root program: wrong plans are refused as a whole with the reason and the entries to blame; a steady system sends nothing between hardware threads; a change of
+//! plan leaves the windows of cells that it does not touch exactly where they are.
+
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+use cell::abi::account::{Activation, ActivationLog};
+use cell::abi::call::Access;
+use cell::abi::layout::IMAGE_BASE;
+use cell::abi::plan::{PlanEntry, PlanHeader, PolicyKind, Refusal, RefusalReason};
+use cell::abi::{ErrorKind, Handle};
+use cell::{calls, time};
+use test_cells::{check, check_equal, finish_machine, pump};
+
+cell::entry!(main);
+
+const HEADER: PlanHeader =
+    PlanHeader { entries: 0, flags: 0, effective_ns: 0, slice_ns: 1_000_000, tolerance_ns: 100_000 };
+
+fn guest(harts: u32) -> Option<Handle> {
+    // `pause` and `jmp` back to it.
+    let mut page = [0; 4096];
+    page[..4].copy_from_slice(&[0xf3, 0x90, 0xeb, 0xfc]);
+    let cell = calls::cell_create("guest", harts, 400).ok()?;
+    calls::cell_map(cell, IMAGE_BASE, &page, Access::ReadExecute).ok()?;
+    calls::cell_start(cell, IMAGE_BASE).ok()?;
+    Some(cell)
+}
+
+fn window(cell: Handle, threads: u64, period: u64, phase: u64, length: u64) -> PlanEntry {
+    PlanEntry {
+        cell: cell.register() as u32,
+        policy: PolicyKind::TimeTriggered as u32,
+        threads,
+        period_ns_or_weight: period,
+        phase_ns: phase,
+        length_ns: length,
+    }
+}
+
+fn best(cell: Handle, threads: u64, weight: u64) -> PlanEntry {
+    PlanEntry {
+        cell: cell.register() as u32,
+        policy: PolicyKind::BestEffort as u32,
+        threads,
+        period_ns_or_weight: weight,
+        ..PlanEntry::default()
+    }
+}
+
+fn dedicated(cell: Handle, threads: u64) -> PlanEntry {
+    PlanEntry { cell: cell.register() as u32, policy: PolicyKind::Dedicated as u32, threads, ..PlanEntry::default() }
+}
+
+fn refused(name: &str, header: PlanHeader, entries: &[PlanEntry], reason: RefusalReason, entry: u16, other: u16) {
+    let seen = calls::plan_commit(header, entries);
+    let expected = Refusal { reason, entry, other };
+    match seen {
+        Err(error) if error.kind == ErrorKind::PlanRefused => check_equal(name, Some(expected), Refusal::unpack(error.value)),
+        other => check(name, false, format_args!("expected {expected:?}, saw {other:?}")),
+    }
+}
+
+fn commit(header: PlanHeader, entries: &[PlanEntry]) {
+    loop {
+        match calls::plan_commit(header, entries) {
+            Ok(_) => return,
+            Err(error) if error.kind == ErrorKind::PlanRefused && error.value & 0xffff == RefusalReason::TooSoon as u64 => {
+                let _ = calls::park(time::now() + 100_000);
+            }
+            Err(error) => return check("a good plan is accepted", false, error),
+        }
+    }
+}
+
+static LOG: spin::Mutex<ActivationLog> = spin::Mutex::new(ActivationLog {
+    written: core::sync::atomic::AtomicU64::new(0),
+    reserved: 0,
+    entries: [Activation { at_ns: 0, entered_ns: 0, switch_ns: 0, plan: 0 }; cell::abi::account::ACTIVATION_LOG_ENTRIES],
+});
+
+fn main(_: u32) {
+    let (Some(one), Some(two), Some(wide)) = (guest(1), guest(1), guest(2)) else {
+        check("guests are built", false, "they were not");
+        finish_machine()
+    };
+    let own = Handle::OWN_CELL;
+    let root = window(own, 1, 10_000_000, 0, 2_000_000);
+    refusals(own, root, one, two, wide);
+    pump();
+    steady(own, root, one, two, wide);
+    pump();
+    finish_machine()
+}
+
+fn refusals(own: Handle, root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
+    use RefusalReason::{BadParameter, Duplicate, NoSuchThread, Overlap, TooSoon, WrongGangSize};
+    refused("a hardware thread that is not there", HEADER, &[root, best(one, 1 << 40, 1)], NoSuchThread, 1, 1);
+    refused("no hardware thread", HEADER, &[root, best(one, 0, 1)], WrongGangSize, 1, 1);
+    refused("too narrow a gang", HEADER, &[root, best(wide, 1, 1)], WrongGangSize, 1, 1);
+    refused("too wide a gang", HEADER, &[root, best(one, 3, 1)], WrongGangSize, 1, 1);
+    refused("a cell twice", HEADER, &[root, best(one, 1, 1), best(one, 2, 1)], Duplicate, 2, 1);
+    refused("no weight", HEADER, &[root, best(one, 1, 0)], BadParameter, 1, 1);
+    refused("too much weight", HEADER, &[root, best(one, 1, 1 << 33)], BadParameter, 1, 1);
+    refused("a policy that there is not", HEADER, &[root, PlanEntry { policy: 9, ..best(one, 1, 1) }], BadParameter, 1, 1);
+    refused("a window longer than its period", HEADER, &[root, window(one, 2, 1_000, 0, 2_000)], BadParameter, 1, 1);
+    refused("no slice", PlanHeader { slice_ns: 0, ..HEADER }, &[root], BadParameter, 0, 0);
+    refused("flags that there are not", PlanHeader { flags: 8, ..HEADER }, &[root], BadParameter, 0, 0);
+    refused("an instant that is past", PlanHeader { effective_ns: 1, ..HEADER }, &[root], TooSoon, 0, 0);
+    refused("dedicated and windows", HEADER, &[root, dedicated(one, 1)], Overlap, 1, 0);
+    refused("two dedicated", HEADER, &[root, dedicated(one, 2), dedicated(two, 2)], Overlap, 2, 1);
+    let meets = window(one, 1, 15_000_000, 6_000_000, 2_000_000);
+    refused("windows that meet in the third period", HEADER, &[root, meets], Overlap, 1, 0);
+    let stale = PlanEntry { cell: 0x7_0009, ..best(one, 1, 1) };
+    let seen = calls::plan_commit(HEADER, &[root, stale]).map_err(|error| error.kind);
+    check_equal("a handle that names nothing", Err(ErrorKind::BadHandle), seen);
+    check_equal("none of them came into force", Ok(1), calls::machine_info().map(|info| info.plan));
+    let _ = own;
+}
+
+fn steady(own: Handle, root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
+    let exact = window(one, 2, 5_000_000, 1_000_000, 1_000_000);
+    commit(HEADER, &[root, exact, best(wide, 3, 1)]);
+    let _ = calls::park(time::now() + 20_000_000);
+    let before = calls::machine_info().map(|info| info.ipis);
+    let _ = calls::park(time::now() + 60_000_000);
+    check_equal("interrupts sent while nothing changes", before, calls::machine_info().map(|info| info.ipis));
+    // Changes that do not touch `one`.
+    for weight in 1..=4 {
+        commit(HEADER, &[root, exact, best(wide, 3, weight), best(two, 2, 1)]);
+        let _ = calls::park(time::now() + 10_000_000);
+    }
+    check_equal("the plan in force", Ok(6), calls::machine_info().map(|info| info.plan));
+    let mut log = LOG.lock();
+    check("the log can be read", calls::cell_log(one, 0, &mut log).is_ok(), "it cannot");
+    let written = log.written.load(core::sync::atomic::Ordering::Relaxed) as usize;
+    check("there were windows", written > 20 && written < log.entries.len(), format_args!("saw {written}"));
+    let entries = &log.entries[..written.min(log.entries.len())];
+    let gaps = entries.windows(2).filter(|pair| pair[1].at_ns != pair[0].at_ns + 5_000_000).count();
+    check_equal("windows of an untouched cell that were left out or moved", 0, gaps);
+    let late = entries.iter().skip(1).map(|entry| entry.entered_ns - entry.at_ns).max().unwrap_or(u64::MAX);
+    check("none of them was late", late < 5_000, format_args!("expected less than 5000 ns, saw {late}"));
+    let _ = own;
+}
