@@ -57,7 +57,7 @@ pub fn resources(system: &System, root: &Member, members: &[Member]) -> Vec<Stri
         table.row(Vec::from([
             spec.name.clone(),
             spec.program.clone(),
-            threads(member.claim.threads),
+            if member.claim.threads == 0 { spec.threads.to_string() } else { threads(member.claim.threads) },
             Bytes(spec.memory_bytes).to_string(),
             stack,
             spec.policy.to_string(),
@@ -70,13 +70,19 @@ pub fn resources(system: &System, root: &Member, members: &[Member]) -> Vec<Stri
 }
 
 /// What the live view said last, to see what happened since.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Live {
     at: u64,
     seen: Vec<(u64, u64)>,
 }
 
 impl Live {
+    /// A live view that begins now.
+    #[must_use]
+    pub fn new(now: u64) -> Self {
+        Self { at: now, seen: Vec::new() }
+    }
+
     /// The live line: which cell has which hardware threads, which part of their time, and how it progresses, since the last one.
     pub fn line(&mut self, now: u64, since_start: u64, members: &[Member]) -> String {
         let elapsed = now.saturating_sub(self.at);
@@ -93,7 +99,7 @@ impl Live {
                 let (mask, part) = (threads(member.claim.threads), percent(new_time as f64, all));
                 format!(" | {name} @{mask} {part} {}", rate(new_beats as f64, elapsed))
             } else {
-                format!(" | {name} {}", member.fate.describe())
+                format!(" | {name} {}", member.fate.brief())
             };
         }
         if line.chars().count() > LIVE_MAX {
@@ -121,7 +127,7 @@ pub fn cells(members: &[Member]) -> Vec<String> {
         table.row(Vec::from([
             member.spec.name.clone(),
             mask,
-            member.fate.describe(),
+            member.fate.brief(),
             Nanoseconds(member.time_ns() / 1_000_000 * 1_000_000).to_string(),
             member.heartbeats().to_string(),
             member.missed().to_string(),

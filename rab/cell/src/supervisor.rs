@@ -82,7 +82,7 @@ impl Supervisor {
     /// Reads the archive, shows the machine and the cells, loads them and commits the first plan. A cell that cannot be loaded is reported and left out.
     ///
     /// # Errors
-    /// A sentence, if there is no readable manifest or the plan is refused.
+    /// A sentence, if there is no readable manifest, no cell can be started, or the plan is refused.
     pub fn start() -> Result<Self, String> {
         let info = calls::machine_info().map_err(|error| format!("the machine does not describe itself: {error}"))?;
         say!("@tess first-cell boot_ns={}", info.boot_ns);
@@ -109,6 +109,9 @@ impl Supervisor {
                 say!("{} does not start: {why}.", member.spec.name);
             }
         }
+        if !members.is_empty() && !members.iter().any(Member::is_running) {
+            return Err(String::from("no cell could be started"));
+        }
         say!("");
         while console::pump() {}
         let now = time::now();
@@ -123,7 +126,7 @@ impl Supervisor {
             accounted_ns: now,
             started_ns: now,
             next_status_ns: now,
-            live: Live::default(),
+            live: Live::new(now),
             keyboard: LineReader::default(),
             log_buffer: LogBuffer::default(),
             quitting: false,
@@ -145,6 +148,7 @@ impl Supervisor {
         }
         self.root = Member::root(&self.system.root);
         self.started_ns = time::now();
+        self.live = Live::new(self.started_ns);
         self.next_status_ns = self.started_ns + self.system.status_ns;
         Ok(())
     }
@@ -343,7 +347,9 @@ impl Supervisor {
         if self.system.status_ns == 0 || now < self.next_status_ns {
             return;
         }
-        self.next_status_ns = now + self.system.status_ns;
+        // The next one stays on its beat, however late this one is.
+        let behind = (now - self.next_status_ns) / self.system.status_ns;
+        self.next_status_ns += (behind + 1) * self.system.status_ns;
         let text = self.live.line(now, now.saturating_sub(self.started_ns), &self.members);
         say!("@tess status t_ns={now} text={}", quoted(&text));
     }

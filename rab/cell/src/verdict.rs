@@ -22,6 +22,12 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// As an entry of a table.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        if let Self::NotStarted(_) = self { "did not start".to_string() } else { self.describe() }
+    }
+
     /// As part of a sentence.
     #[must_use]
     pub fn describe(&self) -> String {
