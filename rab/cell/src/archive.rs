@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use abi::machine::MachineInfo;
+use crate::abi::machine::MachineInfo;
 use manifest::System;
 use tar_no_std::TarArchiveRef;
 

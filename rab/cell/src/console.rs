@@ -1,7 +1,7 @@
 //! The root cell's own lines. The root cell is who moves everybody's lines to the serial line, so it must never wait until somebody makes room.
 
-use abi::call::CONSOLE_WRITE_MAX;
-use abi::{Error, ErrorKind};
+use crate::abi::call::CONSOLE_WRITE_MAX;
+use crate::abi::{Error, ErrorKind};
 use cell::calls;
 
 /// Writes text, and moves what waits to the serial line where the ring is full.

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use abi::account::{ACTIVATION_LOG_ENTRIES, Activation};
+use crate::abi::account::{ACTIVATION_LOG_ENTRIES, Activation};
 
 use crate::histogram::Histogram;
 
@@ -33,6 +33,7 @@ pub struct GangLog {
     pending: BTreeMap<u64, Pending>,
     skew: Histogram,
     samples: Vec<u64>,
+    switches: Vec<u64>,
     lost: u64,
 }
 
@@ -40,8 +41,14 @@ impl GangLog {
     /// For a gang of so many harts.
     #[must_use]
     pub fn new(harts: u32) -> Self {
-        let next = vec![0; harts as usize];
-        Self { next, pending: BTreeMap::new(), skew: Histogram::default(), samples: Vec::new(), lost: 0 }
+        Self {
+            next: vec![0; harts as usize],
+            pending: BTreeMap::new(),
+            skew: Histogram::default(),
+            samples: Vec::new(),
+            switches: Vec::new(),
+            lost: 0,
+        }
     }
 
     /// Starts anew with empty logs, as a restarted cell does, and keeps what was measured.
@@ -59,7 +66,11 @@ impl GangLog {
         let from = (*next).max(oldest);
         *next = written.max(*next);
         for number in from..written {
-            let Activation { at_ns, entered_ns, .. } = entries[(number % ACTIVATION_LOG_ENTRIES as u64) as usize];
+            let Activation { at_ns, entered_ns, switch_ns, .. } =
+                entries[(number % ACTIVATION_LOG_ENTRIES as u64) as usize];
+            if self.switches.len() < SAMPLES_MAX {
+                self.switches.push(switch_ns.into());
+            }
             let seen = self.pending.entry(at_ns).or_insert(Pending { harts: 0, earliest: u64::MAX, latest: 0 });
             seen.harts += 1;
             seen.earliest = seen.earliest.min(entered_ns);
@@ -96,6 +107,12 @@ impl GangLog {
         &self.samples
     }
 
+    /// What the first few thousand switches to a hart took, from the entry into the kernel to the beginning of the hold, in ns.
+    #[must_use]
+    pub fn switches(&self) -> &[u64] {
+        &self.switches
+    }
+
     /// Log entries that were overwritten before they were read.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -115,7 +132,7 @@ mod tests {
         for number in 0..count {
             let at_ns = number * 1_000_000;
             let place = (number % ACTIVATION_LOG_ENTRIES as u64) as usize;
-            entries[place] = Activation { at_ns, entered_ns: at_ns + late, switch_ns: 0, plan: 0 };
+            entries[place] = Activation { at_ns, entered_ns: at_ns + late, switch_ns: 9, plan: 0 };
         }
         entries
     }
@@ -130,6 +147,7 @@ mod tests {
         assert_eq!((log.skew().count(), log.samples()), (8, &[20_u64; 8][..]));
         log.take(2, 10, &ring(10, 0));
         assert_eq!((log.skew().count(), log.skew().max()), (10, Some(25)));
+        assert_eq!(log.switches(), [9; 30]);
     }
 
     #[test]

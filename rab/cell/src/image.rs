@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use abi::call::{Access, MAP_MAX};
-use abi::layout::{HART_AREAS, PAGE_SIZE, USER_BOTTOM};
+use crate::abi::call::{Access, MAP_MAX};
+use crate::abi::layout::{HART_AREAS, PAGE_SIZE, USER_BOTTOM};
 use elf::ElfBytes;
 use elf::abi::{EM_X86_64, ET_EXEC, PF_W, PF_X, PT_LOAD};
 use elf::endian::LittleEndian;

@@ -10,6 +10,12 @@
 #[doc(hidden)]
 pub extern crate alloc;
 
+// A cell knows the contract by its runtime; tests, which must not link the runtime, know it directly.
+#[cfg(test)]
+extern crate abi;
+#[cfg(not(test))]
+use cell::abi;
+
 pub mod command;
 pub mod gang_log;
 pub mod histogram;
@@ -35,10 +41,13 @@ pub mod supervisor;
 pub use supervisor::run;
 
 const _: () = {
-    use abi::layout;
-    assert!(manifest::limits::NAME_MAX == abi::call::NAME_MAX, "names are as long as the kernel allows");
-    assert!(manifest::limits::CELLS_MAX == abi::MAX_CELLS, "as many cells as the kernel allows");
-    assert!(manifest::limits::THREADS_MAX as usize == abi::MAX_HARDWARE_THREADS, "all hardware threads can be named");
+    use crate::abi::layout;
+    assert!(manifest::limits::NAME_MAX == crate::abi::call::NAME_MAX, "names are as long as the kernel allows");
+    assert!(manifest::limits::CELLS_MAX == crate::abi::MAX_CELLS, "as many cells as the kernel allows");
+    assert!(
+        manifest::limits::THREADS_MAX as usize == crate::abi::MAX_HARDWARE_THREADS,
+        "all hardware threads can be named"
+    );
     assert!(manifest::limits::PAGE_BYTES == layout::PAGE_SIZE, "memory comes in pages");
     assert!(*manifest::limits::STACK_BYTES.end() == layout::STACK_SIZE_MAX, "stacks end before the guard");
     assert!(

@@ -4,9 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec;
 use core::fmt;
 
-use abi::call::{Access, MAP_MAX};
-use abi::layout::{self, EVENT_STACK_SIZE, EVENT_STACK_TOP_OFFSET, PAGE_SIZE, PARAMETERS, STACK_TOP_OFFSET, hart_area};
-use abi::{Error, Handle};
+use crate::abi::call::{Access, MAP_MAX};
+use crate::abi::layout::{
+    self, EVENT_STACK_SIZE, EVENT_STACK_TOP_OFFSET, PAGE_SIZE, PARAMETERS, STACK_TOP_OFFSET, hart_area,
+};
+use crate::abi::{Error, Handle};
 use cell::calls;
 
 use crate::archive::Archive;
@@ -64,7 +66,7 @@ pub fn load(archive: &Archive, cell: &manifest::Cell, harts: u32) -> Result<Hand
 fn discard(handle: Handle) {
     for _ in 0..1_000_000 {
         match calls::cell_destroy(handle) {
-            Err(error) if error.kind == abi::ErrorKind::Again => {}
+            Err(error) if error.kind == crate::abi::ErrorKind::Again => {}
             _ => return,
         }
     }

@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 
-use abi::Handle;
-use abi::account::{ACTIVATION_LOG_ENTRIES, Activation, ActivationLog, CellState, CellStatus};
+use crate::abi::Handle;
+use crate::abi::account::{ACTIVATION_LOG_ENTRIES, Activation, ActivationLog, CellState, CellStatus};
 use cell::calls;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -100,7 +100,7 @@ impl Member {
         };
         let mut member = Self { phase: Phase::Running(Handle::OWN_CELL), fate: Fate::Running, ..Self::new(spec, 1) };
         member.observe();
-        member.spec.memory_bytes = member.status.frames_quota * abi::layout::PAGE_SIZE;
+        member.spec.memory_bytes = member.status.frames_quota * crate::abi::layout::PAGE_SIZE;
         member.past.time_ns = member.status.time_ns.wrapping_neg();
         member
     }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use abi::machine::{FEATURES, MachineInfo};
+use crate::abi::machine::{FEATURES, MachineInfo};
 use manifest::{Bytes, Nanoseconds, System};
 
 use crate::member::Member;
@@ -17,7 +17,7 @@ const LIVE_MAX: usize = 300;
 #[must_use]
 pub fn machine(info: &MachineInfo) -> Vec<String> {
     let name = core::str::from_utf8(&info.processor).unwrap_or("?").trim_matches(['\0', ' ']);
-    let memory = |frames: u64| Bytes(frames.saturating_mul(abi::layout::PAGE_SIZE));
+    let memory = |frames: u64| Bytes(frames.saturating_mul(crate::abi::layout::PAGE_SIZE));
     let plural = |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let features: Vec<&str> =
         FEATURES.iter().filter(|(bit, _)| info.features & bit != 0).map(|(_, name)| *name).collect();

@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use abi::machine::MachineInfo;
-use abi::plan::{FLAG_IPI_ACTIVATION, PlanEntry, PlanHeader, PolicyKind, Refusal, RefusalReason};
-use abi::{Error, ErrorKind, Handle};
+use crate::abi::machine::MachineInfo;
+use crate::abi::plan::{FLAG_IPI_ACTIVATION, PlanEntry, PlanHeader, PolicyKind, Refusal, RefusalReason};
+use crate::abi::{Error, ErrorKind, Handle};
 use cell::{calls, hart, time};
 use manifest::{Activation, Expect, Policy, System};
 
@@ -383,9 +383,12 @@ impl Supervisor {
             say!("@tess sample cell.heartbeats.{name} {}", member.heartbeats());
             say!("@tess sample cell.time_ns.{name} {}", member.time_ns());
             say!("@tess sample cell.promised_ns.{name} {}", member.promised_ns as u64);
-            for samples in member.log.samples().chunks(16).filter(|_| member.harts() > 1) {
-                let words: Vec<String> = samples.iter().map(ToString::to_string).collect();
-                say!("@tess sample gang.skew_ns.{name} {}", words.join(" "));
+            let skews = if member.harts() > 1 { member.log.samples() } else { &[] };
+            for (what, samples) in [("gang.skew_ns", skews), ("cell.switch_ns", member.log.switches())] {
+                for samples in samples.chunks(16) {
+                    let words: Vec<String> = samples.iter().map(ToString::to_string).collect();
+                    say!("@tess sample {what}.{name} {}", words.join(" "));
+                }
             }
         }
     }
