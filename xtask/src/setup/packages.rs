@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
+use super::toolchain::{MINIMUM, TARGET};
 use crate::process;
 use crate::project::Project;
 
@@ -119,19 +120,32 @@ pub(crate) fn install_rust(project: &Project) -> Result<()> {
     const STOCK: [&str; 3] = ["rustc", "cargo", "rust-src"];
     if manager.program != "apt-get" {
         bail!(
-            "the kernel's target is missing, and I know no package of {} for it; `rustup target add {}` adds it where \
-             Rust's servers can be reached",
-            manager.program,
-            super::toolchain::TARGET
+            "the kernel's target is missing, and I know no package of {} for it; `rustup target add {TARGET}` adds it \
+             where Rust's servers can be reached",
+            manager.program
         );
     }
     let permission = permission();
     if permission != Permission::None {
         refresh_lists(project, permission)?;
     }
-    let packages = if has_candidate(CURRENT[0]) { CURRENT } else { STOCK };
-    allowed(manager, &packages)?;
-    install(project, manager, permission, &packages, &[])
+    let known = [CURRENT, STOCK].map(|packages| (packages, candidate(packages[0])));
+    let Some((packages, _)) = known.iter().find(|(_, release)| release.is_some_and(|release| release >= MINIMUM))
+    else {
+        let seen =
+            known.iter().filter_map(|(packages, release)| release.map(|(a, b)| format!("{} {a}.{b}", packages[0])));
+        let seen = seen.collect::<Vec<_>>().join(", ");
+        bail!(
+            "the package lists have no Rust {}.{} or later (they have: {}). On Debian 12 its security updates have one: \
+             see that apt has them as a source. Where Rust's servers can be reached, `rustup target add {TARGET}` is all \
+             that is missing",
+            MINIMUM.0,
+            MINIMUM.1,
+            if seen.is_empty() { "none" } else { &seen },
+        );
+    };
+    allowed(manager, packages)?;
+    install(project, manager, permission, packages, &[])
 }
 
 /// Checks that we may install, else fails with the command.
@@ -179,11 +193,17 @@ fn refresh_lists(project: &Project, permission: Permission) -> Result<()> {
     Ok(())
 }
 
-/// Whether apt knows a version of the package to install.
-fn has_candidate(package: &str) -> bool {
-    let policy =
-        process::query(Command::new("apt-cache").env("LC_ALL", "C").args(["policy", package])).unwrap_or_default();
-    policy.lines().any(|line| line.trim().strip_prefix("Candidate:").is_some_and(|version| version.trim() != "(none)"))
+/// The version of the package that apt would install, as `(major, minor)`.
+fn candidate(package: &str) -> Option<(u32, u32)> {
+    let policy = process::query(Command::new("apt-cache").env("LC_ALL", "C").args(["policy", package])).ok()?;
+    candidate_in(&policy)
+}
+
+fn candidate_in(policy: &str) -> Option<(u32, u32)> {
+    let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate:"))?.trim();
+    // An epoch stands before a colon.
+    let mut parts = version.rsplit(':').next()?.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 fn codename() -> Option<String> {
@@ -243,7 +263,12 @@ fn private_lists(list: &Path, lists: &Path) -> Vec<String> {
 fn backports_source(targets: &str) -> Option<String> {
     let mut lines = targets.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
     let main = lines.find(|fields| fields.len() == 4 && fields[0] == "bookworm" && fields[3] == "main")?;
-    let signed = if main[2].is_empty() { String::new() } else { format!("[signed-by={}] ", main[2]) };
+    // apt leaves the placeholder where nothing is set.
+    let signed = if main[2].is_empty() || main[2].starts_with("$(") {
+        String::new()
+    } else {
+        format!("[signed-by={}] ", main[2])
+    };
     Some(["bookworm", "bookworm-backports"].map(|release| format!("deb {signed}{} {release} main\n", main[1])).concat())
 }
 
@@ -263,8 +288,23 @@ mod tests {
     }
 
     #[test]
+    fn a_source_without_a_key_of_its_own_stays_so() {
+        let source = backports_source("bookworm|http://mirror/debian/|$(SIGNED_BY)|main\n").unwrap();
+        assert!(source.starts_with("deb http://mirror/debian/ bookworm main\n"), "{source}");
+    }
+
+    #[test]
     fn without_a_source_for_the_release_there_are_no_backports() {
         assert_eq!(backports_source("trixie|http://mirror/debian/||main\n"), None);
+    }
+
+    #[test]
+    fn the_candidate_is_read_with_or_without_an_epoch() {
+        let policy = |version: &str| format!("rustc:\n  Installed: (none)\n  Candidate: {version}\n  Version table:\n");
+        assert_eq!(candidate_in(&policy("1.96.0+dfsg1-1~deb12u2")), Some((1, 96)));
+        assert_eq!(candidate_in(&policy("1:10.0.2+ds-2")), Some((10, 0)));
+        assert_eq!(candidate_in(&policy("(none)")), None);
+        assert_eq!(candidate_in(""), None);
     }
 
     #[test]

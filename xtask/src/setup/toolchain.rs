@@ -14,7 +14,7 @@ use crate::project::Project;
 pub(crate) const TARGET: &str = "x86_64-unknown-none";
 
 /// The oldest compiler that the project builds with, as `rust-version` says.
-const MINIMUM: (u32, u32) = (1, 88);
+pub(crate) const MINIMUM: (u32, u32) = (1, 88);
 
 /// A compiler and what belongs to it.
 #[derive(Debug, Clone)]
@@ -38,13 +38,13 @@ impl Host {
         Self::inspect(cargo, rustc)
     }
 
-    /// The distribution's compiler, if it is installed.
+    /// The distribution's compiler, if it is installed and not too old.
     fn of_distribution() -> Option<Self> {
         let (cargo, rustc) = (Path::new("/usr/bin/cargo"), Path::new("/usr/bin/rustc"));
         if !cargo.is_file() || !rustc.is_file() {
             return None;
         }
-        Self::inspect(cargo.into(), rustc.into()).ok()
+        Self::inspect(cargo.into(), rustc.into()).ok().filter(|host| host.release >= MINIMUM)
     }
 
     fn inspect(cargo: PathBuf, rustc: PathBuf) -> Result<Self> {
@@ -208,23 +208,18 @@ fn add_target(project: &Project, host: &Host) -> Result<bool> {
 
 /// The distribution's Rust with its library source, installed if we may.
 fn distribution_with_source(project: &Project) -> Result<Host> {
-    let usable = |host: &Host| host.release >= MINIMUM && host.library_source().is_some();
-    if let Some(host) = Host::of_distribution().filter(usable) {
+    let with_source = |host: &Host| host.library_source().is_some();
+    if let Some(host) = Host::of_distribution().filter(with_source) {
         eprintln!("The distribution's Rust {} has its library source.", host.version());
         return Ok(host);
     }
     packages::install_rust(project)?;
-    let host = Host::of_distribution().context("the packages are installed, but /usr/bin/rustc is not there")?;
-    if !usable(&host) {
-        bail!(
-            "the distribution's Rust {} does not help: {}.{} or later with its library source is needed. On a machine \
-             with access to Rust's servers, `rustup target add {TARGET}` is all that is missing",
-            host.version(),
-            MINIMUM.0,
-            MINIMUM.1
-        );
-    }
-    Ok(host)
+    Host::of_distribution().filter(with_source).with_context(|| {
+        format!(
+            "the packages are installed, but /usr/bin/rustc is not there, is older than {}.{}, or has no library source",
+            MINIMUM.0, MINIMUM.1
+        )
+    })
 }
 
 /// Takes away what an outer cargo tells its children, so that an inner cargo or compiler starts fresh.
