@@ -13,7 +13,9 @@ pub fn text() -> &'static str {
 /// The value of a key.
 #[must_use]
 pub fn get(key: &str) -> Option<&'static str> {
-    text().split_ascii_whitespace().find_map(|word| word.split_once('=').filter(|(name, _)| *name == key).map(|(_, value)| value))
+    text()
+        .split_ascii_whitespace()
+        .find_map(|word| word.split_once('=').filter(|(name, _)| *name == key).map(|(_, value)| value))
 }
 
 /// The value of a key as a number, or a default where it is missing or no number.

@@ -79,6 +79,29 @@ macro_rules! println {
     ($($argument:tt)*) => { $crate::console::print(format_args!("{}\n", format_args!($($argument)*))) };
 }
 
+/// A value in quotes, as lines for machines (`@tess ...`) carry it.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<T>(pub T);
+
+impl<T: fmt::Display> fmt::Display for Quoted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Escape<'a, 'b>(&'a mut fmt::Formatter<'b>);
+        impl Write for Escape<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                text.chars().try_for_each(|letter| match letter {
+                    '"' => self.0.write_str("\\\""),
+                    '\\' => self.0.write_str("\\\\"),
+                    '\n' => self.0.write_str("\\n"),
+                    letter => self.0.write_char(letter),
+                })
+            }
+        }
+        f.write_char('"')?;
+        write!(Escape(f), "{}", self.0)?;
+        f.write_char('"')
+    }
+}
+
 struct Logger;
 
 impl log::Log for Logger {

@@ -49,6 +49,13 @@ macro_rules! entry {
                 let main: fn(u32) = $main;
                 main(hart);
             }
+
+            #[allow(unsafe_code, reason = "as above")]
+            #[unsafe(no_mangle)]
+            static TESS_CELL_PROGRAM: &str = match option_env!("CARGO_BIN_NAME") {
+                Some(name) => name,
+                None => env!("CARGO_PKG_NAME"),
+            };
         };
     };
 }

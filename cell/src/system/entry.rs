@@ -10,6 +10,13 @@ use crate::calls;
 
 unsafe extern "Rust" {
     fn tess_cell_main(hart: u32);
+    static TESS_CELL_PROGRAM: &'static str;
+}
+
+/// The program's name.
+pub(crate) fn program() -> &'static str {
+    // SAFETY: `entry!` defines it; a program without it does not link.
+    unsafe { TESS_CELL_PROGRAM }
 }
 
 /// Harts whose `main` has returned.

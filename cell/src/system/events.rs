@@ -61,16 +61,17 @@ pub(super) fn register(page: &DispatchPage, stack: u64) {
     page.masked.store(0, Ordering::SeqCst);
 }
 
-/// Takes what is pending and does it.
-extern "C" fn handle(page: &DispatchPage) {
-    let pending = page.pending.swap(0, Ordering::SeqCst);
+/// Takes what is pending and does it. Called by `event_entry` only, with this hart's dispatch page.
+extern "C" fn handle(page: *mut DispatchPage) {
+    // SAFETY: the kernel passes the page's address and maps it for as long as the cell lives; `pending` is atomic.
+    let pending = unsafe { &(*page).pending }.swap(0, Ordering::SeqCst);
     let handler = HANDLER.load(Ordering::Acquire);
     if pending & Event::Tick as u32 != 0 && !handler.is_null() {
         // SAFETY: only `on_tick` stores here, and what it stores is a `TickHandler`.
         let handler: TickHandler = unsafe { core::mem::transmute::<*mut (), TickHandler>(handler) };
         // SAFETY: events are masked, so the kernel does not touch `saved` until the resume sequence unmasks them, and no other hart uses
-        // this hart's page.
-        let context = unsafe { &mut *(&raw const page.saved).cast_mut() };
+        // this hart's `saved`.
+        let context = unsafe { &mut (*page).saved };
         handler(context);
     }
 }

@@ -32,7 +32,11 @@ impl OomHandler for Grow {
         // SAFETY: the kernel just mapped these pages for this cell, and only this heap uses addresses from `HEAP_BASE` on. The first time it is a heap
         // of its own, later it adjoins the one there is.
         let heap = unsafe {
-            if old.is_empty() { talc.claim(added)? } else { talc.extend(old, Span::new(HEAP_BASE as *mut u8, target as *mut u8)) }
+            if old.is_empty() {
+                talc.claim(added)?
+            } else {
+                talc.extend(old, Span::new(HEAP_BASE as *mut u8, target as *mut u8))
+            }
         };
         talc.oom_handler.heap = heap;
         Ok(())

@@ -29,6 +29,17 @@ pub(crate) fn own_hart() -> u32 {
     hart
 }
 
+/// This hart's activations so far.
+pub(crate) fn activations() -> u64 {
+    let activations: u64;
+    // SAFETY: as for `own_hart`.
+    unsafe {
+        core::arch::asm!("mov {0}, gs:[{1}]", out(reg) activations, const core::mem::offset_of!(DispatchPage, activations),
+            options(nostack, readonly, preserves_flags));
+    }
+    activations
+}
+
 /// How this hart reads the timebase where it runs now.
 pub(crate) fn timebase() -> Timebase {
     let (offset, multiplier, error_ns): (u64, u64, u64);

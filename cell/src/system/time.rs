@@ -1,5 +1,7 @@
 //! The timebase, read without a call.
 
+use abi::Timebase;
+
 use super::pages;
 
 /// The value of the time-stamp counter.
@@ -9,11 +11,23 @@ pub fn counter() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-/// Now, in ns of the timebase. About ten instructions.
+/// Now, in ns of the timebase. About fifteen instructions, and no call.
 #[must_use]
 pub fn now() -> u64 {
-    let base = pages::timebase();
-    let ticks = counter().wrapping_add(base.offset);
+    loop {
+        let activation = pages::activations();
+        let base = pages::timebase();
+        let counter = counter();
+        // A new activation may be on another hardware thread, whose counter has another offset: then read both again.
+        if pages::activations() == activation {
+            return in_ns(counter, base);
+        }
+    }
+}
+
+/// The formula of [`Timebase`].
+fn in_ns(counter: u64, base: Timebase) -> u64 {
+    let ticks = counter.wrapping_add(base.offset);
     ((u128::from(ticks) * u128::from(base.multiplier)) >> 32) as u64
 }
 

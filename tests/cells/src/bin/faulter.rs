@@ -40,7 +40,9 @@ fn main(_: u32) {
         }
         "below-stack" => touch(cell::abi::layout::hart_area(0) + cell::abi::layout::EVENT_STACK_TOP_OFFSET - 0x9000),
         // SAFETY: there is none; the kernel must stop this cell at the instruction.
-        "divide" => unsafe { asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", out("eax") _, out("ecx") _, out("edx") _) },
+        "divide" => unsafe {
+            asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", out("eax") _, out("ecx") _, out("edx") _)
+        },
         // SAFETY: as above.
         "invalid" => unsafe { asm!("ud2") },
         // SAFETY: as above.
@@ -63,6 +65,17 @@ fn main(_: u32) {
         "far-stack" => unsafe { asm!("mov rsp, 0x8000000000000000", "push rax") },
         // SAFETY: as above.
         "bad-segment" => unsafe { asm!("mov ds, {0:x}", in(reg) 0x08_u16) },
+        // SAFETY: as above.
+        "counter" => unsafe { asm!("rdpmc", in("ecx") 0, out("eax") _, out("edx") _) },
+        // SAFETY: as above.
+        "model-register" => unsafe { asm!("rdmsr", in("ecx") 0xc000_0080_u32, out("eax") _, out("edx") _) },
+        // SAFETY: as above; a call with a base that is the kernel's half must do the kernel no harm, and the next look at the
+        // dispatch page faults.
+        "wild-base" => {
+            unsafe { asm!("wrgsbase {}", in(reg) 0xffff_8000_0000_0000_u64) };
+            let _ = calls::null();
+            let _ = cell::hart::number();
+        }
         // SAFETY: as above; the events' entry is in the kernel's half.
         "bad-event-entry" => unsafe {
             let page = cell::abi::layout::hart_area(0) as *mut u64;

@@ -16,7 +16,11 @@ fn main(_: u32) {
             check_equal("no page is writable and executable", 0, info.writable_executable_pages);
             check_equal("every kernel stack has an unmapped page below it", 0, info.unguarded_stacks);
             check("frames are free", info.frames_free > 1_000, format_args!("saw {}", info.frames_free));
-            check("the timebase has an error bound", info.hardware_threads == 1 || info.timebase_error_ns > 0, "it is 0");
+            check(
+                "the timebase has an error bound",
+                info.hardware_threads == 1 || info.timebase_error_ns > 0,
+                "it is 0",
+            );
             check_equal("nothing was sent between hardware threads", 0, info.ipis);
         }
         Err(error) => check("the machine describes itself", false, error),

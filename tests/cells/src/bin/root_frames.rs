@@ -60,7 +60,8 @@ fn plan(guest: Option<Handle>) {
         phase_ns: phase,
         length_ns: 1_500_000,
     };
-    let entries = [half(Handle::OWN_CELL, 0), guest.map_or_else(|| half(Handle::OWN_CELL, 0), |guest| half(guest, 2_000_000))];
+    let entries =
+        [half(Handle::OWN_CELL, 0), guest.map_or_else(|| half(Handle::OWN_CELL, 0), |guest| half(guest, 2_000_000))];
     let entries = if guest.is_some() { &entries[..] } else { &entries[..1] };
     let header = PlanHeader { slice_ns: 1_000_000, tolerance_ns: 1_000_000, ..PlanHeader::default() };
     loop {
@@ -93,7 +94,11 @@ fn main(_: u32) {
     }
     let before = free();
     let poor = calls::cell_create("poor", 3, 5);
-    check_equal("a quota that does not suffice for three harts", Some(ErrorKind::NoMemory), poor.err().map(|error| error.kind));
+    check_equal(
+        "a quota that does not suffice for three harts",
+        Some(ErrorKind::NoMemory),
+        poor.err().map(|error| error.kind),
+    );
     check_equal("free frames after a cell that could not be built", before, free());
     for (code, state) in [(LOOP, CellState::Running), (CRASH, CellState::Faulted)] {
         let before = free();
@@ -102,7 +107,11 @@ fn main(_: u32) {
             continue;
         };
         check_equal("a cell starts", Ok(0), calls::cell_start(cell, IMAGE_BASE));
-        check_refused("memory for a cell that runs", ErrorKind::WrongState, calls::cell_map_zeroed(cell, 0x9000_0000, 4096, Access::Read));
+        check_refused(
+            "memory for a cell that runs",
+            ErrorKind::WrongState,
+            calls::cell_map_zeroed(cell, 0x9000_0000, 4096, Access::Read),
+        );
         plan(Some(cell));
         let status = calls::cell_status(cell).map(|status| (status.state, status.activations > 0));
         check_equal("it ran", Ok((state as u32, true)), status);

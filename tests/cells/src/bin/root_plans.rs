@@ -19,9 +19,9 @@ const HEADER: PlanHeader =
     PlanHeader { entries: 0, flags: 0, effective_ns: 0, slice_ns: 1_000_000, tolerance_ns: 100_000 };
 
 fn guest(harts: u32) -> Option<Handle> {
-    // `pause` and `jmp` back to it.
+    // For ever: `mov ecx, 40`, `dec ecx` and `jnz` back to it, `pause`, `jmp` to the start.
     let mut page = [0; 4096];
-    page[..4].copy_from_slice(&[0xf3, 0x90, 0xeb, 0xfc]);
+    page[..13].copy_from_slice(&[0xb9, 40, 0, 0, 0, 0xff, 0xc9, 0x75, 0xfc, 0xf3, 0x90, 0xeb, 0xf3]);
     let cell = calls::cell_create("guest", harts, 400).ok()?;
     calls::cell_map(cell, IMAGE_BASE, &page, Access::ReadExecute).ok()?;
     calls::cell_start(cell, IMAGE_BASE).ok()?;
@@ -57,7 +57,9 @@ fn refused(name: &str, header: PlanHeader, entries: &[PlanEntry], reason: Refusa
     let seen = calls::plan_commit(header, entries);
     let expected = Refusal { reason, entry, other };
     match seen {
-        Err(error) if error.kind == ErrorKind::PlanRefused => check_equal(name, Some(expected), Refusal::unpack(error.value)),
+        Err(error) if error.kind == ErrorKind::PlanRefused => {
+            check_equal(name, Some(expected), Refusal::unpack(error.value))
+        }
         other => check(name, false, format_args!("expected {expected:?}, saw {other:?}")),
     }
 }
@@ -66,7 +68,9 @@ fn commit(header: PlanHeader, entries: &[PlanEntry]) {
     loop {
         match calls::plan_commit(header, entries) {
             Ok(_) => return,
-            Err(error) if error.kind == ErrorKind::PlanRefused && error.value & 0xffff == RefusalReason::TooSoon as u64 => {
+            Err(error)
+                if error.kind == ErrorKind::PlanRefused && error.value & 0xffff == RefusalReason::TooSoon as u64 =>
+            {
                 let _ = calls::park(time::now() + 100_000);
             }
             Err(error) => return check("a good plan is accepted", false, error),
@@ -77,7 +81,8 @@ fn commit(header: PlanHeader, entries: &[PlanEntry]) {
 static LOG: spin::Mutex<ActivationLog> = spin::Mutex::new(ActivationLog {
     written: core::sync::atomic::AtomicU64::new(0),
     reserved: 0,
-    entries: [Activation { at_ns: 0, entered_ns: 0, switch_ns: 0, plan: 0 }; cell::abi::account::ACTIVATION_LOG_ENTRIES],
+    entries: [Activation { at_ns: 0, entered_ns: 0, switch_ns: 0, plan: 0 };
+        cell::abi::account::ACTIVATION_LOG_ENTRIES],
 });
 
 fn main(_: u32) {
@@ -85,16 +90,15 @@ fn main(_: u32) {
         check("guests are built", false, "they were not");
         finish_machine()
     };
-    let own = Handle::OWN_CELL;
-    let root = window(own, 1, 10_000_000, 0, 2_000_000);
-    refusals(own, root, one, two, wide);
+    let root = window(Handle::OWN_CELL, 1, 10_000_000, 0, 2_000_000);
+    refusals(root, one, two, wide);
     pump();
-    steady(own, root, one, two, wide);
+    steady(root, one, two, wide);
     pump();
     finish_machine()
 }
 
-fn refusals(own: Handle, root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
+fn refusals(root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
     use RefusalReason::{BadParameter, Duplicate, NoSuchThread, Overlap, TooSoon, WrongGangSize};
     refused("a hardware thread that is not there", HEADER, &[root, best(one, 1 << 40, 1)], NoSuchThread, 1, 1);
     refused("no hardware thread", HEADER, &[root, best(one, 0, 1)], WrongGangSize, 1, 1);
@@ -103,7 +107,14 @@ fn refusals(own: Handle, root: PlanEntry, one: Handle, two: Handle, wide: Handle
     refused("a cell twice", HEADER, &[root, best(one, 1, 1), best(one, 2, 1)], Duplicate, 2, 1);
     refused("no weight", HEADER, &[root, best(one, 1, 0)], BadParameter, 1, 1);
     refused("too much weight", HEADER, &[root, best(one, 1, 1 << 33)], BadParameter, 1, 1);
-    refused("a policy that there is not", HEADER, &[root, PlanEntry { policy: 9, ..best(one, 1, 1) }], BadParameter, 1, 1);
+    refused(
+        "a policy that there is not",
+        HEADER,
+        &[root, PlanEntry { policy: 9, ..best(one, 1, 1) }],
+        BadParameter,
+        1,
+        1,
+    );
     refused("a window longer than its period", HEADER, &[root, window(one, 2, 1_000, 0, 2_000)], BadParameter, 1, 1);
     refused("no slice", PlanHeader { slice_ns: 0, ..HEADER }, &[root], BadParameter, 0, 0);
     refused("flags that there are not", PlanHeader { flags: 8, ..HEADER }, &[root], BadParameter, 0, 0);
@@ -116,10 +127,9 @@ fn refusals(own: Handle, root: PlanEntry, one: Handle, two: Handle, wide: Handle
     let seen = calls::plan_commit(HEADER, &[root, stale]).map_err(|error| error.kind);
     check_equal("a handle that names nothing", Err(ErrorKind::BadHandle), seen);
     check_equal("none of them came into force", Ok(1), calls::machine_info().map(|info| info.plan));
-    let _ = own;
 }
 
-fn steady(own: Handle, root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
+fn steady(root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
     let exact = window(one, 2, 5_000_000, 1_000_000, 1_000_000);
     commit(HEADER, &[root, exact, best(wide, 3, 1)]);
     let _ = calls::park(time::now() + 20_000_000);
@@ -140,6 +150,5 @@ fn steady(own: Handle, root: PlanEntry, one: Handle, two: Handle, wide: Handle) 
     let gaps = entries.windows(2).filter(|pair| pair[1].at_ns != pair[0].at_ns + 5_000_000).count();
     check_equal("windows of an untouched cell that were left out or moved", 0, gaps);
     let late = entries.iter().skip(1).map(|entry| entry.entered_ns - entry.at_ns).max().unwrap_or(u64::MAX);
-    check("none of them was late", late < 5_000, format_args!("expected less than 5000 ns, saw {late}"));
-    let _ = own;
+    check("none of them was late", late < 20_000, format_args!("expected less than 20000 ns, saw {late}"));
 }

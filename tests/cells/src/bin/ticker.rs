@@ -86,7 +86,13 @@ fn main(_: u32) {
     }
     check_equal("registers or flags changed", 0, changed);
     check_equal("every tick came once", asked, TICKS.load(Ordering::Relaxed));
-    check_equal("the kernel counts the upcalls", true, cell::hart::upcalls() >= asked);
+    // A tick that is due while the handler runs is taken before the way back: no upcall of its own.
+    let upcalls = cell::hart::upcalls();
+    check(
+        "the kernel counts the upcalls",
+        (sweep..=asked).contains(&upcalls),
+        format_args!("expected {sweep} to {asked}, saw {upcalls}"),
+    );
     let (interrupted, _) = events::interrupted_resumes();
     if arguments::number("sequence", 0) != 0 {
         check("the resume sequence was interrupted", interrupted > 15, format_args!("saw {interrupted}"));
