@@ -29,14 +29,13 @@ impl OomHandler for Grow {
         }
         let old = talc.oom_handler.heap;
         let added = Span::new(start as *mut u8, target as *mut u8);
-        // SAFETY: the kernel just mapped these pages for this cell, and only this heap uses addresses from `HEAP_BASE` on. The first time it is a heap
-        // of its own, later it adjoins the one there is.
-        let heap = unsafe {
-            if old.is_empty() {
-                talc.claim(added)?
-            } else {
-                talc.extend(old, Span::new(HEAP_BASE as *mut u8, target as *mut u8))
-            }
+        let heap = if old.is_empty() {
+            // SAFETY: the kernel just mapped these pages for this cell, and only this heap uses addresses from `HEAP_BASE` on.
+            unsafe { talc.claim(added)? }
+        } else {
+            let whole = Span::new(HEAP_BASE as *mut u8, target as *mut u8);
+            // SAFETY: as above; the new pages adjoin the heap there is, which began at `HEAP_BASE`.
+            unsafe { talc.extend(old, whole) }
         };
         talc.oom_handler.heap = heap;
         Ok(())

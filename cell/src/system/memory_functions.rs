@@ -37,9 +37,9 @@ unsafe extern "C" fn memmove(target: *mut u8, source: *const u8, count: usize) -
     while rest > 0 {
         rest -= 1;
         // SAFETY: as above, for a byte; volatile for the same reason.
-        let byte = unsafe { source.add(rest).read_volatile() };
+        let byte = unsafe { source.wrapping_add(rest).read_volatile() };
         // SAFETY: as above.
-        unsafe { target.add(rest).write_volatile(byte) };
+        unsafe { target.wrapping_add(rest).write_volatile(byte) };
     }
     target
 }
@@ -60,9 +60,9 @@ unsafe extern "C" fn memcmp(one: *const u8, two: *const u8, count: usize) -> i32
     let mut place = 0;
     while count - place >= WORD {
         // SAFETY: as in C: the word lies within the range.
-        let a = unsafe { one.add(place).cast::<u64>().read_unaligned() };
+        let a = unsafe { one.wrapping_add(place).cast::<u64>().read_unaligned() };
         // SAFETY: as above.
-        let b = unsafe { two.add(place).cast::<u64>().read_unaligned() };
+        let b = unsafe { two.wrapping_add(place).cast::<u64>().read_unaligned() };
         if a != b {
             // The first byte in memory decides.
             return if a.swap_bytes() < b.swap_bytes() { -1 } else { 1 };
@@ -71,9 +71,9 @@ unsafe extern "C" fn memcmp(one: *const u8, two: *const u8, count: usize) -> i32
     }
     while place < count {
         // SAFETY: as in C; volatile, so that the loop is not turned into a call of this very function.
-        let a = unsafe { one.add(place).read_volatile() };
+        let a = unsafe { one.wrapping_add(place).read_volatile() };
         // SAFETY: as above.
-        let b = unsafe { two.add(place).read_volatile() };
+        let b = unsafe { two.wrapping_add(place).read_volatile() };
         if a != b {
             return i32::from(a) - i32::from(b);
         }
@@ -94,7 +94,7 @@ unsafe extern "C" fn bcmp(one: *const u8, two: *const u8, count: usize) -> i32 {
 unsafe extern "C" fn strlen(text: *const u8) -> usize {
     let mut length = 0;
     // SAFETY: as in C.
-    while unsafe { text.add(length).read_volatile() } != 0 {
+    while unsafe { text.wrapping_add(length).read_volatile() } != 0 {
         length += 1;
     }
     length

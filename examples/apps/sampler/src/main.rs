@@ -26,7 +26,7 @@ fn main(number: u32) {
                 windows += 1;
                 worst = worst.max(late);
                 hart::heartbeat(1);
-                if number == 0 && every != 0 && windows % every == 0 {
+                if number == 0 && every != 0 && windows.is_multiple_of(every) {
                     println!("{windows} windows, my first instruction at most {worst} ns after the instant");
                     worst = 0;
                 }
