@@ -27,6 +27,7 @@ impl Archive {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let dir = project.state().join("boot");
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        remove_stale(&dir);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let archive = Self { path: dir.join(format!("{}-{number}.tar", std::process::id())) };
         let mut tar = tar::Builder::new(Vec::new());
@@ -49,6 +50,17 @@ impl Archive {
 impl Drop for Archive {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Removes archives of processes that ended before they could do it themselves.
+fn remove_stale(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_string_lossy().split('-').next().and_then(|owner| owner.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -130,7 +130,6 @@ fn build_cells(
         "-Cpanic=abort".to_owned(),
         format!("-Clinker={}", linker.display()),
         "-Clinker-flavor=ld.lld".to_owned(),
-        "-Clink-self-contained=no".to_owned(),
         "-Clink-arg=--image-base=0x40000000".to_owned(),
         "-Clink-arg=-zseparate-loadable-segments".to_owned(),
         "-Clink-arg=--no-eh-frame-hdr".to_owned(),

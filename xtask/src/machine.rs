@@ -198,7 +198,7 @@ fn prefer(pid: u32) {
 
 /// The command that attaches a debugger to a waiting machine.
 pub(crate) fn gdb_command(kernel: &Path) -> String {
-    format!("gdb {} -ex 'target remote localhost:1234' -ex 'hbreak kernel_main' -ex continue", kernel.display())
+    format!("gdb {} -ex 'target remote localhost:1234'", kernel.display())
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ impl Screen {
 
 /// Cuts a live line to the terminal's width: a longer one would not be redrawn in place.
 fn cut(text: &str) -> String {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100_usize);
+    let columns = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
     text.chars().take(columns.saturating_sub(1)).collect()
 }
 

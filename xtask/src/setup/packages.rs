@@ -79,6 +79,15 @@ fn advice(manager: &Manager, packages: &[&str]) -> String {
     format!("sudo {} {} {}", manager.program, manager.install.join(" "), packages.join(" "))
 }
 
+/// What set-up would do about a missing compiler, for `doctor`.
+pub(crate) fn rust_plan() -> &'static str {
+    if permission() == Permission::None {
+        "print the command that installs the distribution's Rust with its library source, and stop"
+    } else {
+        "install the distribution's Rust with its library source and build the bare-metal library"
+    }
+}
+
 /// What set-up would do about a missing QEMU, for `doctor`.
 pub(crate) fn qemu_plan() -> String {
     match manager() {
@@ -148,15 +157,21 @@ pub(crate) fn install_rust(project: &Project) -> Result<()> {
     install(project, manager, permission, packages, &[])
 }
 
-/// Checks that we may install, else fails with the command.
+/// Checks that we may install, else fails with the command for everything that is missing.
 fn allowed(manager: &Manager, packages: &[&str]) -> Result<Permission> {
+    let mut packages = packages.to_vec();
     match permission() {
-        Permission::None => bail!(
-            "the packages {} are needed and installing them needs root. Please run\n\n    {}\n\nand then the same \
+        Permission::None => {
+            if !packages.contains(&manager.qemu) && super::qemu::find()?.is_none() {
+                packages.push(manager.qemu);
+            }
+            bail!(
+                "the packages {} are needed and installing them needs root. Please run\n\n    {}\n\nand then the same \
              command again",
-            packages.join(" "),
-            advice(manager, packages)
-        ),
+                packages.join(" "),
+                advice(manager, &packages)
+            )
+        }
         permission => Ok(permission),
     }
 }

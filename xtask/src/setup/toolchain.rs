@@ -129,9 +129,7 @@ pub(crate) fn look(project: &Project, host: &Host) -> Result<Found> {
     } else if distribution.as_ref().is_some_and(|compiler| compiler.library_source().is_some()) {
         plan.push("build the bare-metal library with the distribution's Rust (about 30 s)".to_owned());
     } else {
-        plan.push(
-            "install the distribution's Rust with its library source and build the bare-metal library".to_owned(),
-        );
+        plan.push(packages::rust_plan().to_owned());
     }
     Ok(Found::Missing(plan.join(", else ")))
 }
