@@ -70,11 +70,14 @@ impl Symbols {
                 places.push(Place { function: function.unwrap_or_default(), line });
             }
         }
-        if places.iter().all(|place| place.function.is_empty())
-            && let Some(symbol) = loader.find_symbol(pc)
-        {
-            let line = places.first().and_then(|place| place.line.clone());
-            return vec![Place { function: plain(&addr2line::demangle_auto(symbol.into(), None)), line }];
+        // Line tables alone know functions without their modules; the symbol of the outermost one has them.
+        if let Some(symbol) = loader.find_symbol(pc) {
+            let function = plain(&addr2line::demangle_auto(symbol.into(), None));
+            match places.last_mut() {
+                Some(place) if function.ends_with(&place.function) => place.function = function,
+                Some(_) => {}
+                None => places.push(Place { function, line: None }),
+            }
         }
         places
     }

@@ -92,7 +92,7 @@ fn format(project: &Project, cargo: &Path) -> Result<String> {
 /// Clippy over the packages that run on the host, with their tests, or over those that do not.
 fn lint(project: &Project, cargo: &Path, packages: &[Package], host: bool) -> Result<String> {
     let mut command = Command::new(cargo);
-    command.current_dir(project.root()).env_remove("CARGO_MANIFEST_DIR").arg("clippy").arg("--quiet");
+    command.current_dir(project.root()).env_remove("CARGO_MANIFEST_DIR").args(["clippy", "--quiet", "--keep-going"]);
     for package in packages.iter().filter(|package| package.is_default == host) {
         command.args(["--package", &package.name]);
     }
