@@ -52,19 +52,22 @@ fn main(this: u32) {
         }
     }
     let harts = hart::count() as usize;
-    let (mut worst, mut late, mut seen, mut apart) = (0, 0, 0, 0);
+    let (mut worst, mut late, mut early, mut seen, mut apart) = (0, 0, 0, 0, 0);
     for window in &SEEN[..windows as usize] {
         let column = |place: usize| window[..harts].iter().map(move |seen| seen[place].load(Ordering::Relaxed));
         apart += (0..2).filter(|place| column(*place).min() != column(*place).max()).count();
         let spread = |place: usize| column(place).max().unwrap_or(u64::MAX) - column(place).min().unwrap_or(0);
         worst = worst.max(spread(2));
         seen = seen.max(spread(3));
-        late = late.max(column(2).max().unwrap_or(u64::MAX) - column(1).max().unwrap_or(0));
+        let instant = column(1).max().unwrap_or(0);
+        late = late.max(column(2).max().unwrap_or(u64::MAX).saturating_sub(instant));
+        early = early.max(instant.saturating_sub(column(2).min().unwrap_or(0)));
     }
     cell::println!(
         "worst over {windows} windows of {harts} harts: skew {worst} ns, {late} ns late; as they saw it {seen} ns"
     );
     check_equal("windows whose harts do not agree on number and instant", 0, apart);
+    check_equal("nanoseconds by which a hart started early", 0, early);
     check("harts start together", worst <= limit, format_args!("expected at most {limit} ns, saw {worst}"));
     finish()
 }

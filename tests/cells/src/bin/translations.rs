@@ -16,38 +16,64 @@ use test_cells::{check_equal, check_quietly, finish};
 cell::entry!(main);
 
 const BASE: u64 = 0x20_0000_0000;
+const ELSEWHERE: u64 = 0x30_0000_0000;
 const PAGES: u64 = 8;
 
 static MEETING: Barrier = Barrier::new();
+/// The round whose fresh memory may be looked at.
+static FRESH: AtomicU64 = AtomicU64::new(0);
 static STALE: AtomicU64 = AtomicU64::new(0);
 
 fn word(page: u64) -> &'static AtomicU64 {
-    // SAFETY: called only between the mapping of `PAGES` pages and their being given back; barriers keep the harts in step.
+    // SAFETY: called only while the pages are mapped: after `FRESH` says so and before the barrier that precedes their being given back.
     unsafe { &*((BASE + page * 4096) as *const AtomicU64) }
+}
+
+/// Gives the pages back and maps fresh ones. The frames that came back are mapped elsewhere first and filled: an old translation shows that, and
+/// not the zeroes of fresh memory.
+fn renew(round: u64) {
+    if round > 1 {
+        give_back(BASE);
+    }
+    let elsewhere = |round: u64| ELSEWHERE + round % 2 * 0x1000_0000;
+    map(elsewhere(round));
+    for page in 0..PAGES {
+        // SAFETY: the page was just mapped, and only this hart uses it.
+        unsafe { ((elsewhere(round) + page * 4096) as *mut u64).write_volatile(u64::MAX) };
+    }
+    map(BASE);
+    if round > 1 {
+        give_back(elsewhere(round - 1));
+    }
+}
+
+fn map(address: u64) {
+    let mapped = calls::memory_map(address, PAGES * 4096, Access::ReadWrite);
+    check_quietly("memory is mapped", mapped.is_ok(), format_args!("{mapped:?}"));
+}
+
+fn give_back(address: u64) {
+    let given = calls::memory_unmap(address, PAGES * 4096);
+    check_quietly("memory is given back", given.is_ok(), format_args!("{given:?}"));
 }
 
 fn main(this: u32) {
     let harts = hart::count();
     for round in 1..=arguments::number("rounds", 200) {
-        // The harts take turns to map and to give back.
-        let mine = round % u64::from(harts) == u64::from(this);
-        if mine {
-            let mapped = calls::memory_map(BASE, PAGES * 4096, Access::ReadWrite);
-            check_quietly("memory is mapped", mapped.is_ok(), format_args!("{mapped:?}"));
+        // The harts take turns. No barrier and no call comes between the one's mapping and the others' look: what would take time, or
+        // enter the kernel, might make a hardware thread forget what it should have forgotten before.
+        if round % u64::from(harts) == u64::from(this) {
+            renew(round);
+            FRESH.store(round, Ordering::SeqCst);
+        } else {
+            while FRESH.load(Ordering::SeqCst) != round {
+                core::hint::spin_loop();
+            }
         }
-        MEETING.wait(harts);
-        // Fresh memory is zero, and everybody's hardware thread learns the translations.
-        STALE.fetch_add(
-            (0..PAGES).filter(|page| word(*page).load(Ordering::SeqCst) != 0).count() as u64,
-            Ordering::SeqCst,
-        );
+        let old = (0..PAGES).filter(|page| word(*page).load(Ordering::SeqCst) != 0).count();
+        STALE.fetch_add(old as u64, Ordering::SeqCst);
         MEETING.wait(harts);
         (0..PAGES).for_each(|page| word(page).store(round << 8 | u64::from(this), Ordering::SeqCst));
-        MEETING.wait(harts);
-        if mine {
-            let given = calls::memory_unmap(BASE, PAGES * 4096);
-            check_quietly("memory is given back", given.is_ok(), format_args!("{given:?}"));
-        }
         MEETING.wait(harts);
     }
     if this == 0 {

@@ -26,6 +26,7 @@ fn main(this: u32) {
     let mut last = (first, first_at);
     let mut latest = 0;
     let mut entered_latest = 0;
+    let mut early = 0;
     let mut shortest = u64::MAX;
     let mut last_seen = time::now();
     let mut gaps = 0;
@@ -44,8 +45,9 @@ fn main(this: u32) {
                 shortest = shortest.min(last_seen - begun);
             }
             whole = true;
-            latest = latest.max(now - at);
-            entered_latest = entered_latest.max(entered - at);
+            latest = latest.max(now.saturating_sub(at));
+            entered_latest = entered_latest.max(entered.saturating_sub(at));
+            early = early.max(at.saturating_sub(entered));
             gaps += u64::from(activations != last.0 + 1 || at != last.1 + period);
             off_phase += u64::from(at % period != phase);
             last = (activations, at);
@@ -57,6 +59,7 @@ fn main(this: u32) {
     println!("latest: entered after {entered_latest} ns, seen after {latest} ns; shortest {shortest} ns");
     check_equal("no window was left out", 0, gaps);
     check_equal("every window starts at its phase", 0, off_phase);
+    check_equal("nanoseconds by which a window started early", 0, early);
     check("no window starts late", latest <= tolerance, format_args!("expected at most {tolerance} ns, saw {latest}"));
     check(
         "no window is shortened",
