@@ -53,15 +53,29 @@ struct Member {
     virtual_time: u64,
 }
 
+/// The component at a boundary.
+#[derive(Clone, Debug)]
+struct State {
+    members: Vec<Member, MAX_CELLS>,
+    /// The boundary.
+    at: Instant,
+    /// The boundary after it.
+    next: Option<Instant>,
+    digest: u64,
+}
+
 /// One hardware thread's view of a plan.
+///
+/// Two states are kept: the present one, and one that was moved ahead to see when something changes here. When that instant comes, the state ahead
+/// becomes the present one, so that each boundary is computed once and nothing is copied but the component's members.
 #[derive(Clone, Debug)]
 pub struct Replica {
     thread: usize,
-    members: Vec<Member, MAX_CELLS>,
-    /// The boundary that the state is of.
-    at: Instant,
-    next: Option<Instant>,
-    digest: u64,
+    states: [State; 2],
+    /// Which of the two is the present one.
+    present: usize,
+    /// Whether the other one is a later state of the present one.
+    ahead: bool,
 }
 
 impl Replica {
@@ -69,14 +83,16 @@ impl Replica {
     /// gang that goes on keeps its activation.
     #[must_use]
     pub fn new(thread: usize, plan: &Plan, running: Option<Run>) -> Self {
-        let mut replica = Self { thread, members: Vec::new(), at: plan.effective(), next: None, digest: plan.number() };
+        let empty = || State { members: Vec::new(), at: plan.effective(), next: None, digest: plan.number() };
+        let mut replica = Self { thread, states: [empty(), empty()], present: 0, ahead: false };
+        let state = &mut replica.states[0];
         for index in plan.component_of(thread) {
             let member = Member { entry: index as u8, holds: false, since: Instant::default(), virtual_time: 0 };
-            let _ = replica.members.push(member);
+            let _ = state.members.push(member);
         }
-        replica.step(plan, plan.effective(), true);
+        state.step(plan, plan.effective(), true);
         if let Some(running) = running {
-            for member in &mut replica.members {
+            for member in &mut state.members {
                 if member.holds && plan.entries()[usize::from(member.entry)].cell == running.cell {
                     member.since = running.since;
                 }
@@ -88,50 +104,72 @@ impl Replica {
     /// What runs here at `instant`, which must not be before the one asked for last. Costs the boundaries passed since then and a look ahead, each of
     /// them the square of the cells in the component.
     pub fn decide(&mut self, plan: &Plan, instant: Instant) -> Decision {
-        while let Some(next) = self.next.filter(|next| *next <= instant) {
-            self.step(plan, next, false);
+        if self.ahead && self.states[1 - self.present].at <= instant {
+            self.present = 1 - self.present;
+            self.ahead = false;
         }
-        let run = self.occupant(plan);
-        Decision { run, until: self.change(plan, run), boundary: self.next }
+        let state = &mut self.states[self.present];
+        while let Some(next) = state.next.filter(|next| *next <= instant) {
+            state.step(plan, next, false);
+            self.ahead = false;
+        }
+        let run = state.occupant(plan, self.thread);
+        let boundary = state.next;
+        Decision { run, until: self.change(plan, run), boundary }
     }
 
     /// A fingerprint of all decisions of the component so far: equal on all its hardware threads at the same boundary.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.digest
+        self.states[self.present].digest
     }
 
     /// The boundary that [`Replica::digest`] is of.
     #[must_use]
     pub fn boundary(&self) -> Instant {
-        self.at
-    }
-
-    /// The cells that run in this component at its last boundary.
-    pub fn running<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = CellId> + 'a {
-        self.members.iter().filter(|member| member.holds).map(|member| plan.entries()[usize::from(member.entry)].cell)
-    }
-
-    fn occupant(&self, plan: &Plan) -> Option<Run> {
-        let holder = self.members.iter().find(|member| {
-            member.holds && plan.entries()[usize::from(member.entry)].threads.contains(self.thread)
-        })?;
-        Some(Run { cell: plan.entries()[usize::from(holder.entry)].cell, since: holder.since })
+        self.states[self.present].at
     }
 
     /// When something else than `run` runs here.
-    fn change(&self, plan: &Plan, run: Option<Run>) -> Option<Instant> {
-        let mut ahead = self.clone();
-        let mut last = None;
+    fn change(&mut self, plan: &Plan, run: Option<Run>) -> Option<Instant> {
+        let thread = self.thread;
+        let [first, second] = &mut self.states;
+        let (present, ahead) = if self.present == 0 { (first, second) } else { (second, first) };
+        if !self.ahead {
+            ahead.follow(present);
+        }
+        self.ahead = true;
         for _ in 0..LOOK_AHEAD {
-            let next = ahead.next?;
-            ahead.step(plan, next, false);
-            last = Some(next);
-            if ahead.occupant(plan) != run {
+            if ahead.at > present.at && ahead.occupant(plan, thread) != run {
                 break;
             }
+            let Some(next) = ahead.next else {
+                self.ahead = false;
+                return None;
+            };
+            ahead.step(plan, next, false);
         }
-        last
+        Some(ahead.at)
+    }
+}
+
+impl State {
+    /// Becomes what `other` is.
+    fn follow(&mut self, other: &Self) {
+        self.members.clear();
+        // Both have the same capacity.
+        let _ = self.members.extend_from_slice(&other.members);
+        self.at = other.at;
+        self.next = other.next;
+        self.digest = other.digest;
+    }
+
+    fn occupant(&self, plan: &Plan, thread: usize) -> Option<Run> {
+        let holder = self
+            .members
+            .iter()
+            .find(|member| member.holds && plan.entries()[usize::from(member.entry)].threads.contains(thread))?;
+        Some(Run { cell: plan.entries()[usize::from(holder.entry)].cell, since: holder.since })
     }
 
     /// Moves the state to the boundary `t`.

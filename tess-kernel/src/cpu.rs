@@ -8,6 +8,7 @@ use muxer::timebase::Timebase;
 use crate::arch::apic::Apic;
 use crate::arch::firmware::MAX_THREADS;
 use crate::arch::frame::Frame;
+use crate::arch::vector::VectorArea;
 use crate::arch::{clock, trap};
 use crate::muxing::Muxing;
 
@@ -27,8 +28,12 @@ pub(crate) struct Cpu {
     pub(crate) timebase: Timebase,
     /// Timer ticks per ns, times 2^32, where the timer does not take instants.
     timer_rate: u64,
+    /// What the timer is armed for; 0 when it struck.
+    armed: u64,
     pub(crate) frames: Cache,
     pub(crate) muxing: Muxing,
+    /// Vector state of nobody, for rehearsing.
+    pub(crate) scratch_area: Option<&'static mut VectorArea>,
     /// When the kernel was entered.
     pub(crate) entered: u64,
 }
@@ -45,8 +50,10 @@ impl Cpu {
             apic,
             timebase,
             timer_rate: ((u128::from(timer_hz) << 32) / 1_000_000_000) as u64,
+            armed: 0,
             frames: Cache::new(),
             muxing: Muxing::new(),
+            scratch_area: None,
             entered: 0,
         }
     }
@@ -66,6 +73,10 @@ impl Cpu {
     /// Arms the timer for an instant of the timebase; `u64::MAX` disarms it. The timer may strike a little early, never late by more than the
     /// hardware: whoever is woken looks at the time.
     pub(crate) fn arm(&mut self, at: u64) {
+        if at == self.armed {
+            return;
+        }
+        self.armed = at;
         if at == u64::MAX {
             self.apic.arm(0);
         } else if self.apic.deadline_mode() {
@@ -75,6 +86,11 @@ impl Cpu {
             let ticks = ((u128::from(ahead) * u128::from(self.timer_rate)) >> 32) as u64;
             self.apic.arm(ticks.clamp(1, u64::from(u32::MAX)));
         }
+    }
+
+    /// The timer struck: it must be armed again even for the same instant, if it was early.
+    pub(crate) fn timer_struck(&mut self) {
+        self.armed = 0;
     }
 
     /// The registers of the idle loop on this hardware thread.
@@ -110,6 +126,8 @@ pub(crate) struct Shared {
     pub(crate) plan: AtomicU64,
     /// Until when it does not look at the plan by itself.
     pub(crate) sleeps_until: AtomicU64,
+    /// When its timer struck last, in ns.
+    pub(crate) struck: AtomicU64,
 }
 
 static SHARED: [Shared; MAX_THREADS] = [const {
@@ -119,6 +137,7 @@ static SHARED: [Shared; MAX_THREADS] = [const {
         cached: AtomicU32::new(0),
         plan: AtomicU64::new(0),
         sleeps_until: AtomicU64::new(0),
+        struck: AtomicU64::new(0),
     }
 }; MAX_THREADS];
 

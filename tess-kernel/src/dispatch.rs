@@ -1,7 +1,9 @@
 //! What happens on an entry into the kernel, before the muxer has the last word.
 
+use core::sync::atomic::Ordering;
+
 use crate::arch::frame::Frame;
-use crate::arch::trap::{self, VECTOR_ACTIVATE, VECTOR_TIMER, VECTOR_WAKE};
+use crate::arch::trap::{VECTOR_ACTIVATE, VECTOR_TIMER, VECTOR_WAKE};
 use crate::cpu::Cpu;
 use crate::{calls, crash, muxing};
 
@@ -13,7 +15,8 @@ pub(crate) fn on_trap(cpu: &mut Cpu, frame: &mut Frame) {
     cpu.entered = cpu.now();
     match frame.vector {
         VECTOR_TIMER => {
-            trap::note_timer(cpu.entered);
+            cpu.timer_struck();
+            cpu.shared().struck.store(cpu.entered, Ordering::Relaxed);
             cpu.apic.end_of_interrupt();
         }
         VECTOR_WAKE | VECTOR_ACTIVATE => cpu.apic.end_of_interrupt(),

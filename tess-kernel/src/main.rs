@@ -21,5 +21,6 @@ mod events;
 mod memory;
 mod muxing;
 mod plans;
+mod rehearsal;
 mod root;
 mod start;

@@ -14,7 +14,7 @@ use crate::arch::trap::{self, Gates};
 use crate::arch::{features, firmware, power, secondary};
 use crate::cpu::{self, Cpu};
 use crate::memory::{boot, frames, image, physical};
-use crate::{console, plans, root};
+use crate::{console, plans, rehearsal, root};
 
 /// The root cell's place in the cell table.
 pub(crate) const ROOT: u16 = 0;
@@ -23,7 +23,7 @@ pub(crate) const ROOT: u16 = 0;
 const EXCHANGES: u64 = 64;
 
 /// Timers that are tried to find the lead.
-const TRIALS: usize = 48;
+const TRIALS: usize = 40;
 
 /// How far ahead each trial arms its timer, in ns.
 const TRIAL_AHEAD: u64 = 50_000;
@@ -260,18 +260,51 @@ fn answer() -> i64 {
     }
 }
 
-/// Arms timers and sees how late they strike. Takes a few milliseconds.
+/// The rehearsal: when the next trial is due (0: not yet), how many have done it, and how late the last one was ready in each.
+static DUE: AtomicU64 = AtomicU64::new(0);
+static DONE: AtomicUsize = AtomicUsize::new(0);
+static LATENESS: [AtomicU64; TRIALS] = [const { AtomicU64::new(0) }; TRIALS];
+
+/// Rehearses activations: all hardware threads arm their timers for the same instant and do what a switch does, all at once, because that is how it will
+/// be. How late the last of them was ready is what a lead must cover.
 fn find_lead(cpu: &mut Cpu) -> Span {
-    let mut lateness = [Span::ZERO; TRIALS];
-    for late in &mut lateness {
+    for (trial, lateness) in LATENESS.iter().enumerate() {
         let due = cpu.now() + TRIAL_AHEAD;
-        cpu.arm(due);
-        // Interrupts come on only while we look, so that their entry is part of what is measured.
-        let struck = trap::wait_for_timer(cpu, due);
-        *late = Span::from_nanos(struck.saturating_sub(due));
+        DUE.store(due, Ordering::SeqCst);
+        rehearse(cpu, due, lateness);
+        while DONE.load(Ordering::SeqCst) != (trial + 1) * cpu::count() {
+            core::hint::spin_loop();
+        }
     }
-    // Switching is some thousand instructions: a microsecond, to be on the safe side.
-    lead::calibrate(&mut lateness, Span::from_micros(1))
+    let mut list = [Span::ZERO; TRIALS];
+    for (late, measured) in list.iter_mut().zip(&LATENESS) {
+        *late = Span::from_nanos(measured.load(Ordering::SeqCst));
+    }
+    lead::calibrate(&mut list)
+}
+
+/// The other hardware threads' part.
+fn take_part(cpu: &mut Cpu) {
+    let mut last = 0;
+    for lateness in &LATENESS {
+        let due = loop {
+            let due = DUE.load(Ordering::SeqCst);
+            if due != last {
+                break due;
+            }
+            core::hint::spin_loop();
+        };
+        last = due;
+        rehearse(cpu, due, lateness);
+    }
+}
+
+fn rehearse(cpu: &mut Cpu, due: u64, lateness: &AtomicU64) {
+    cpu.arm(due);
+    trap::wait_for_timer(cpu, due);
+    rehearsal::switch(cpu);
+    lateness.fetch_max(cpu.now().saturating_sub(due), Ordering::SeqCst);
+    DONE.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Brings another hardware thread up. Returns the top of the stack on which it begins to multiplex.
@@ -285,8 +318,9 @@ pub(crate) fn secondary(thread: usize) -> u64 {
     let id = apic.id();
     PRESENT.store(thread, Ordering::SeqCst);
     let ahead = answer();
-    let _ = record(thread, stacks.kernel, apic, common.timebase.corrected(ahead), common);
+    let cpu = record(thread, stacks.kernel, apic, common.timebase.corrected(ahead), common);
     cpu::shared(thread).set_started(id);
+    take_part(cpu);
     while !RELEASED.load(Ordering::SeqCst) {
         core::hint::spin_loop();
     }

@@ -14,11 +14,14 @@ const MEASURE_TICKS: u32 = (PM_TIMER_HZ / 100) as u32;
 const PIT_HZ: u64 = 1_193_182;
 
 /// The time-stamp counter, not before earlier loads are done.
+#[inline]
 pub(crate) fn counter() -> u64 {
-    // SAFETY: the fence and the counter are in every processor of this architecture.
-    unsafe { core::arch::x86_64::_mm_lfence() };
-    // SAFETY: as above.
-    unsafe { core::arch::x86_64::_rdtsc() }
+    let (low, high): (u32, u32);
+    // SAFETY: the fence and the counter are in every processor of this architecture, and change nothing but two registers.
+    unsafe {
+        core::arch::asm!("lfence", "rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags));
+    }
+    u64::from(low) | u64::from(high) << 32
 }
 
 /// A reference that counts while we look.

@@ -311,27 +311,12 @@ extern "C" fn begin(cpu: &mut Cpu, frame: &mut Frame) {
     crate::muxing::reschedule(cpu, frame);
 }
 
-/// At boot: waits for the timer with interrupts on and returns when it struck, in ns. A timer that never strikes counts as very late.
-pub(crate) fn wait_for_timer(cpu: &mut Cpu, due: u64) -> u64 {
+/// At boot: waits with interrupts on until the timer struck at `due` (in ns) or later, but not for ever.
+pub(crate) fn wait_for_timer(cpu: &Cpu, due: u64) {
     let patience = due + 10_000_000;
-    loop {
+    while cpu.shared().struck.load(core::sync::atomic::Ordering::Relaxed) < due && cpu.now() < patience {
         x86_64::instructions::interrupts::enable();
         core::hint::spin_loop();
         x86_64::instructions::interrupts::disable();
-        let struck = STRUCK.swap(0, core::sync::atomic::Ordering::SeqCst);
-        if struck >= due {
-            return struck;
-        }
-        if cpu.now() > patience {
-            return patience;
-        }
     }
-}
-
-/// When the timer struck last while the machine boots.
-static STRUCK: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
-
-/// Notes a timer that struck before there was a plan.
-pub(crate) fn note_timer(now: u64) {
-    STRUCK.store(now, core::sync::atomic::Ordering::SeqCst);
 }

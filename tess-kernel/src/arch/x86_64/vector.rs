@@ -7,6 +7,13 @@ use super::features::features;
 pub(crate) struct VectorArea([u8; 4096]);
 
 impl VectorArea {
+    /// A hart's that has not run.
+    pub(crate) fn new() -> Self {
+        let mut area = Self([0; 4096]);
+        area.reset();
+        area
+    }
+
     /// Makes this the state of a hart that has not run: all registers zero, exceptions masked.
     pub(crate) fn reset(&mut self) {
         self.0.fill(0);
