@@ -188,10 +188,11 @@ impl Machine {
     }
 }
 
-/// Has the host run QEMU's main thread (which delivers its timers) before others, where we are permitted to.
+/// Has the host run QEMU's main thread (which delivers its timers) before others, where we are permitted to. The processors' threads, which it
+/// makes later, must not inherit that: they would keep it from its timers.
 fn prefer(pid: u32) {
     let mut command = Command::new("chrt");
-    command.args(["--fifo", "--pid", "1", &pid.to_string()]);
+    command.args(["--fifo", "--reset-on-fork", "--pid", "1", &pid.to_string()]);
     // Without the permission timers come later, which changes distributions, not results.
     let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
