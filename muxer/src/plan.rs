@@ -101,7 +101,9 @@ impl fmt::Display for Refusal {
             Reason::NoSuchThread => write!(f, "entry {} names a hardware thread that is not there", self.entry),
             Reason::Duplicate => write!(f, "entries {} and {} are the same cell", self.entry, self.other),
             Reason::BadParameter => write!(f, "entry {} has a time or weight out of range", self.entry),
-            Reason::Overlap(at) => write!(f, "entries {} and {} want a hardware thread at {at}", self.entry, self.other),
+            Reason::Overlap(at) => {
+                write!(f, "entries {} and {} want a hardware thread at {at}", self.entry, self.other)
+            }
             Reason::TooMany => write!(f, "more than {MAX_CELLS} entries"),
         }
     }
@@ -144,10 +146,9 @@ impl Plan {
                 if other.cell == entry.cell {
                     return refuse(Reason::Duplicate, index, other_index);
                 }
-                if other.threads.intersects(entry.threads) {
-                    if let Some(at) = collision(&other.policy, &entry.policy, spec.lead) {
-                        return refuse(Reason::Overlap(at), index, other_index);
-                    }
+                let shared = other.threads.intersects(entry.threads);
+                if let Some(at) = collision(&other.policy, &entry.policy, spec.lead).filter(|_| shared) {
+                    return refuse(Reason::Overlap(at), index, other_index);
                 }
             }
         }
@@ -333,7 +334,9 @@ mod tests {
 
     #[test]
     fn windows_may_follow_each_other_at_the_distance_of_the_lead_and_no_closer() {
-        let follow = |phase| Plan::validate(&spec(&[entry(1, 1, window(10_000, 0, 2_000)), entry(2, 1, window(5_000, phase, 1_000))]));
+        let follow = |phase| {
+            Plan::validate(&spec(&[entry(1, 1, window(10_000, 0, 2_000)), entry(2, 1, window(5_000, phase, 1_000))]))
+        };
         assert!(follow(2_100).is_ok());
         assert!(follow(2_099).is_err());
     }

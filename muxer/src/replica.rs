@@ -210,14 +210,15 @@ impl State {
             }
         }
         self.renormalise(plan);
-        let slice_boundary = first || t.as_nanos() % plan.slice().as_nanos() == 0;
+        let slice_boundary = first || t.as_nanos().is_multiple_of(plan.slice().as_nanos());
         if !slice_boundary {
             free = self.keep(plan, free, holders);
         }
         self.fill(plan, t, free, holders);
         self.at = t;
         self.next = self.next_boundary(plan, t, competitors);
-        let holding = self.members.iter().filter(|member| member.holds).fold(0_u64, |bits, member| bits | 1 << member.entry);
+        let holding =
+            self.members.iter().filter(|member| member.holds).fold(0_u64, |bits, member| bits | 1 << member.entry);
         self.digest = mix(self.digest ^ mix(t.as_nanos()) ^ holding);
     }
 

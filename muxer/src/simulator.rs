@@ -177,7 +177,8 @@ proptest! {
 
 #[test]
 fn a_lone_best_effort_cell_is_left_alone() {
-    let entries = [Entry { cell: CellId(1), threads: ThreadSet::from_bits(1), policy: Policy::BestEffort { weight: 1 } }];
+    let entries =
+        [Entry { cell: CellId(1), threads: ThreadSet::from_bits(1), policy: Policy::BestEffort { weight: 1 } }];
     let plan = plan(&entries, 0).expect("one cell");
     let mut replica = Replica::new(0, &plan, None);
     assert_eq!(replica.decide(&plan, Instant::from_nanos(5)).until, None);

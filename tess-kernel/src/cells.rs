@@ -16,7 +16,7 @@ use crate::arch::features::features;
 use crate::arch::firmware::MAX_THREADS;
 use crate::arch::registers::Bases;
 use crate::arch::trap::VECTOR_WAKE;
-use crate::cpu::{self, Cpu};
+use crate::cpu::Cpu;
 use crate::memory::frames;
 use crate::memory::object::{Dispatch, FrameBox, Log, Slot, VectorFrame};
 use crate::memory::space::{Space, Taken};
@@ -275,10 +275,8 @@ impl Cell {
             return;
         }
         for hart in self.harts() {
-            if let Some(thread) = hart.place() {
-                if thread != cpu.thread {
-                    cpu.interrupt(thread, VECTOR_WAKE);
-                }
+            if let Some(thread) = hart.place().filter(|thread| *thread != cpu.thread) {
+                cpu.interrupt(thread, VECTOR_WAKE);
             }
         }
     }
@@ -363,6 +361,5 @@ pub(crate) fn destroy(cpu: &mut Cpu, cell: &'static Cell) -> Result<u64, Error> 
 
 /// Whether some hardware thread could still have a hart of the cell loaded.
 pub(crate) fn is_loaded(cell: &Cell) -> bool {
-    let _ = cpu::count();
     cell.harts().any(|hart| hart.place().is_some())
 }

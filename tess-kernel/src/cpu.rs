@@ -40,7 +40,14 @@ pub(crate) struct Cpu {
 
 impl Cpu {
     /// A record, which must not move once [`Cpu::install`] was called.
-    pub(crate) fn new(thread: usize, node: usize, stack_top: u64, apic: Apic, timebase: Timebase, timer_hz: u64) -> Self {
+    pub(crate) fn new(
+        thread: usize,
+        node: usize,
+        stack_top: u64,
+        apic: Apic,
+        timebase: Timebase,
+        timer_hz: u64,
+    ) -> Self {
         Self {
             this: 0,
             stack_top,

@@ -136,7 +136,7 @@ fn report_registers(cell: &str, frame: &Frame) {
 fn backtrace(cell: &str, rip: u64, mut rbp: u64, read: impl Fn(u64) -> Option<u64>) {
     say!("@tess frame cell={cell} n=0 pc={rip:#x}");
     for depth in 1..DEPTH {
-        if rbp == 0 || rbp % 8 != 0 {
+        if rbp == 0 || !rbp.is_multiple_of(8) {
             return;
         }
         let (Some(caller), Some(address)) = (read(rbp), rbp.checked_add(8).and_then(&read)) else { return };
@@ -173,7 +173,9 @@ fn die() {
 
 fn kernel_stack(rip: u64, rbp: u64) {
     // The kernel's own stacks and boot stack are always mapped, and nothing but a kernel address is followed.
-    backtrace("kernel", rip, rbp, |address| (address >= crate::memory::STACKS).then(|| registers::peek(address)).flatten());
+    backtrace("kernel", rip, rbp, |address| {
+        (address >= crate::memory::STACKS).then(|| registers::peek(address)).flatten()
+    });
 }
 
 /// An exception in the kernel, or one that cannot be survived: the end.
@@ -184,7 +186,7 @@ pub(crate) fn fatal(frame: &Frame) -> ! {
         "@tess crash cell=kernel hart=0 rip={:#x} reason=\"{} in {} (error {:#x}, address {address:#x})\"",
         frame.rip,
         name(frame.vector),
-        if frame.from_user() { "a cell" } else { "the kernel" },
+        if frame.is_user() { "a cell" } else { "the kernel" },
         frame.error,
     );
     report_registers("kernel", frame);

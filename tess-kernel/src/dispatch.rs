@@ -21,7 +21,7 @@ pub(crate) fn on_trap(cpu: &mut Cpu, frame: &mut Frame) {
         }
         VECTOR_WAKE | VECTOR_ACTIVATE => cpu.apic.end_of_interrupt(),
         vector if vector <= LAST_EXCEPTION => {
-            if !frame.from_user() {
+            if !frame.is_user() {
                 crash::fatal(frame);
             }
             crash::exception(cpu, frame);

@@ -12,7 +12,7 @@ use crate::cells::Hart;
 #[must_use]
 pub(crate) fn deliver(hart: &Hart, frame: &mut Frame) -> bool {
     let dispatch = hart.dispatch;
-    if !frame.from_user() || dispatch.pending() == 0 || dispatch.is_masked() {
+    if !frame.is_user() || dispatch.pending() == 0 || dispatch.is_masked() {
         return true;
     }
     let entry = dispatch.event_entry().load(Ordering::Relaxed);

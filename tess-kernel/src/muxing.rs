@@ -160,7 +160,7 @@ fn suspend(cpu: &mut Cpu, frame: &Frame) {
     cpu.muxing.vacant = None;
     let Some(current) = cpu.muxing.current.take() else { return };
     let hart = current.hart;
-    if frame.from_user() {
+    if frame.is_user() {
         hart.store_context(&frame.context());
     }
     hart.store_bases();
@@ -258,14 +258,14 @@ fn settle(cpu: &mut Cpu, frame: &mut Frame) {
     let parked = hart.parked_until.load(Ordering::Relaxed);
     if parked != 0 {
         if now < parked && hart.dispatch.pending() == 0 {
-            if frame.from_user() {
+            if frame.is_user() {
                 hart.store_context(&frame.context());
                 *frame = cpu.idle_frame();
             }
             return;
         }
         hart.parked_until.store(0, Ordering::Relaxed);
-        if !frame.from_user() {
+        if !frame.is_user() {
             let (context, _) = hart.load();
             frame.load_user(&context);
         }
@@ -298,7 +298,8 @@ fn arm(cpu: &mut Cpu) -> bool {
     }
     let mut at = look;
     if let Some(current) = &cpu.muxing.current {
-        for instant in [current.hart.tick_at.load(Ordering::Relaxed), current.hart.parked_until.load(Ordering::Relaxed)] {
+        for instant in [current.hart.tick_at.load(Ordering::Relaxed), current.hart.parked_until.load(Ordering::Relaxed)]
+        {
             if instant != 0 {
                 at = at.min(instant);
             }

@@ -57,18 +57,13 @@ pub(crate) fn launch(cpu: &mut Cpu, range: Range, archive: &'static [u8]) -> Res
     for (place, physical) in (range.start..range.end).step_by(PAGE as usize).enumerate() {
         let address = layout::ARCHIVE + place as u64 * PAGE;
         let frame = Frame::containing(physical);
-        cell.space()
-            .map(address, frame, Access::Read, true, || frames::take(cpu, &cell.quota))
-            .map_err(memory)?;
+        cell.space().map(address, frame, Access::Read, true, || frames::take(cpu, &cell.quota)).map_err(memory)?;
     }
     let all = Rights::all();
     cell.handles.lock().set(Handle::MACHINE, Object::Machine, all);
     cell.start(entry).map_err(memory)?;
-    let entries = [Entry {
-        cell: crate::muxing::id_of(cell),
-        threads: ThreadSet::from_bits(1),
-        policy: Policy::Dedicated,
-    }];
+    let entries =
+        [Entry { cell: crate::muxing::id_of(cell), threads: ThreadSet::from_bits(1), policy: Policy::Dedicated }];
     let header = PlanHeader { slice_ns: 10_000_000, tolerance_ns: 1_000_000, ..PlanHeader::default() };
     plans::publish(cpu, &entries, header, false).map(|_| ()).map_err(|_| "its plan was refused")
 }

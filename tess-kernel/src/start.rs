@@ -60,7 +60,8 @@ static COMMON: Once<Common> = Once::new();
 /// Brings the machine up, from the loader's word to a running root cell. `first` is the counter at the kernel's first instruction. Returns the top of the stack on
 /// which this hardware thread begins to multiplex.
 pub(crate) fn primary(first: u64, info: &BootInfo) -> u64 {
-    let arguments = kernel_core::arguments::parse(&info.command_line, |mistake| crate::say!("kernel: warning: {mistake}"));
+    let arguments =
+        kernel_core::arguments::parse(&info.command_line, |mistake| crate::say!("kernel: warning: {mistake}"));
     console::initialize(arguments.level);
     power::silence_legacy_interrupts();
     let (image_start, image_end) = image::physical_range();

@@ -4,8 +4,14 @@ use abi::{Error, ErrorKind, Handle, Rights};
 
 #[derive(Clone, Copy, Debug)]
 enum Slot<T> {
-    Free { generation: u16 },
-    Used { generation: u16, rights: Rights, object: T },
+    Free {
+        generation: u16,
+    },
+    Used {
+        generation: u16,
+        rights: Rights,
+        object: T,
+    },
     /// Every generation was used: giving the slot out again could revive a stale handle.
     Retired,
 }
@@ -59,11 +65,7 @@ impl<T: Copy, const N: usize> HandleTable<T, N> {
         let handle = Handle::from_register(value).ok_or(bad)?;
         match self.slots.get(usize::from(handle.slot())) {
             Some(Slot::Used { generation, rights: held, object }) if *generation == handle.generation() => {
-                if held.contains(rights) {
-                    Ok(*object)
-                } else {
-                    Err(Error::new(ErrorKind::NoRight, argument, value))
-                }
+                if held.contains(rights) { Ok(*object) } else { Err(Error::new(ErrorKind::NoRight, argument, value)) }
             }
             _ => Err(bad),
         }
@@ -71,15 +73,15 @@ impl<T: Copy, const N: usize> HandleTable<T, N> {
 
     /// Takes a handle out. The handle, and every copy of it, names nothing from now on.
     pub fn remove(&mut self, handle: Handle) {
-        if let Some(slot) = self.slots.get_mut(usize::from(handle.slot())) {
-            if let Slot::Used { generation, .. } = *slot {
-                if generation == handle.generation() {
-                    *slot = match generation.checked_add(1) {
-                        Some(generation) => Slot::Free { generation },
-                        None => Slot::Retired,
-                    };
-                }
+        let Some(slot) = self.slots.get_mut(usize::from(handle.slot())) else { return };
+        match *slot {
+            Slot::Used { generation, .. } if generation == handle.generation() => {
+                *slot = match generation.checked_add(1) {
+                    Some(generation) => Slot::Free { generation },
+                    None => Slot::Retired,
+                };
             }
+            _ => {}
         }
     }
 }

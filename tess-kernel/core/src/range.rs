@@ -30,10 +30,10 @@ impl UserRange {
         if length == 0 || length > max {
             return Err(Error::new(ErrorKind::OutOfRange, argument + 1, length));
         }
-        if start % PAGE_SIZE != 0 {
+        if !start.is_multiple_of(PAGE_SIZE) {
             return Err(Error::new(ErrorKind::Misaligned, argument, start));
         }
-        if length % PAGE_SIZE != 0 {
+        if !length.is_multiple_of(PAGE_SIZE) {
             return Err(Error::new(ErrorKind::Misaligned, argument + 1, length));
         }
         Self::new(start, length, argument)
@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn odd_pages_are_refused_with_the_argument_to_blame() {
-        let page = |start, length| UserRange::pages(start, length, 65536, 1).map_err(|error| (error.kind, error.argument));
+        let page =
+            |start, length| UserRange::pages(start, length, 65536, 1).map_err(|error| (error.kind, error.argument));
         assert_eq!(page(USER_BOTTOM + 1, 4096).err(), Some((ErrorKind::Misaligned, 1)));
         assert_eq!(page(USER_BOTTOM, 4097).err(), Some((ErrorKind::Misaligned, 2)));
         assert_eq!(page(USER_BOTTOM, 0).err(), Some((ErrorKind::OutOfRange, 2)));

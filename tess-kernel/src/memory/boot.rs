@@ -69,8 +69,9 @@ pub(crate) fn slice<T>(count: usize, mut make: impl FnMut(usize) -> T) -> &'stat
     let physical = take((count * size_of::<T>()) as u64);
     let first = physical::direct(physical) as *mut T;
     for index in 0..count {
+        let place = first.wrapping_add(index);
         // SAFETY: the memory was just taken for this slice, is large enough, and is never given out again.
-        unsafe { first.add(index).write(make(index)) };
+        unsafe { place.write(make(index)) };
     }
     // SAFETY: all `count` values were just written, and nothing else refers to them.
     unsafe { core::slice::from_raw_parts_mut(first, count) }

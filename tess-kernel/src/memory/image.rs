@@ -86,7 +86,10 @@ fn direct_map(start: u64, end: u64) {
     let mut at = start & !(MIB_2 - 1);
     while at < end {
         let gib = 1 << 30;
-        let whole_gib = features().gigabyte_pages && at % gib == 0 && at + gib <= end && !(at < image.1 && image.0 < at + gib);
+        let whole_gib = features().gigabyte_pages
+            && at.is_multiple_of(gib)
+            && at + gib <= end
+            && !(at < image.1 && image.0 < at + gib);
         let (level, step) = if whole_gib { (3, gib) } else { (2, MIB_2) };
         if !(image.0..image.1).contains(&at) {
             map(physical::direct(at), at | PRESENT | WRITABLE | NO_EXECUTE | GLOBAL | LARGE, level);

@@ -1,8 +1,9 @@
 //! Objects that live in a cell's own frames, and pages that the kernel shares with a cell.
 
 use core::marker::PhantomData;
+use core::mem::offset_of;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use abi::account::{ACTIVATION_LOG_ENTRIES, Activation, ActivationLog};
 use abi::{Context, DispatchPage};
@@ -21,7 +22,12 @@ pub(crate) struct FrameBox<T> {
 impl<T: Send> FrameBox<T> {
     /// Puts a value into a frame that was just taken.
     pub(crate) fn new(frame: Frame, value: T) -> Self {
-        const { assert!(size_of::<T>() <= PAGE as usize && align_of::<T>() <= PAGE as usize, "a value must fit into a frame") };
+        const {
+            assert!(
+                size_of::<T>() <= PAGE as usize && align_of::<T>() <= PAGE as usize,
+                "a value must fit into a frame"
+            )
+        };
         // SAFETY: the frame is the caller's alone, large enough and aligned (checked above), and in the direct map.
         unsafe { (physical::direct(frame.address()) as *mut T).write(value) };
         Self { frame, value: PhantomData }
@@ -105,13 +111,13 @@ impl VectorFrame {
 pub(crate) struct Dispatch(Frame);
 
 macro_rules! dispatch_words {
-    ($($(#[$doc:meta])* $field:ident;)*) => {
+    ($($field:ident;)*) => {
         $(
-            $(#[$doc])*
             pub(crate) fn $field(self) -> &'static AtomicU64 {
-                // SAFETY: the page was mapped by the kernel for a hart that exists and stays a dispatch page until the cell is destroyed; the
-                // field is atomic, so the cell may write to it meanwhile.
-                unsafe { &(*self.page()).$field }
+                let word = self.field(offset_of!(DispatchPage, $field));
+                // SAFETY: the page stays a dispatch page until its cell is destroyed; the field is atomic, so the cell may write to it
+                // meanwhile.
+                unsafe { &*word }
             }
         )*
     };
@@ -121,21 +127,34 @@ impl Dispatch {
     /// Writes the facts into a page that was just taken.
     pub(crate) fn new(frame: Frame, hart: u32, harts: u32, vector_mask: u64, vector_bytes: u64) -> Self {
         let dispatch = Self(frame);
-        let page = dispatch.page();
-        // SAFETY: the frame is not mapped yet and large enough; these are plain stores to it.
-        unsafe {
-            (*page).masked.store(1, Ordering::Relaxed);
-            (&raw mut (*page).version).write(abi::VERSION);
-            (&raw mut (*page).hart).write(hart);
-            (&raw mut (*page).harts).write(harts);
-            (&raw mut (*page).vector_mask).write(vector_mask);
-            (&raw mut (*page).vector_bytes).write(vector_bytes);
+        dispatch.mask();
+        for (offset, value) in [
+            (offset_of!(DispatchPage, version), abi::VERSION),
+            (offset_of!(DispatchPage, hart), hart),
+            (offset_of!(DispatchPage, harts), harts),
+        ] {
+            // SAFETY: a field of the page, which is not mapped yet.
+            unsafe { dispatch.field::<u32>(offset).write(value) };
+        }
+        for (offset, value) in [
+            (offset_of!(DispatchPage, vector_mask), vector_mask),
+            (offset_of!(DispatchPage, vector_bytes), vector_bytes),
+        ] {
+            // SAFETY: as above.
+            unsafe { dispatch.field::<u64>(offset).write(value) };
         }
         dispatch
     }
 
-    fn page(self) -> *mut DispatchPage {
-        physical::direct(self.0.address()) as *mut DispatchPage
+    /// A field of the page, by its offset.
+    fn field<T>(self, offset: usize) -> *mut T {
+        (physical::direct(self.0.address()) as usize + offset) as *mut T
+    }
+
+    fn word(self, offset: usize) -> &'static AtomicU32 {
+        let word = self.field(offset);
+        // SAFETY: called for atomic fields only; as for the longer ones below.
+        unsafe { &*word }
     }
 
     dispatch_words! {
@@ -154,40 +173,37 @@ impl Dispatch {
 
     /// Whether events only collect.
     pub(crate) fn is_masked(self) -> bool {
-        // SAFETY: as for the other fields.
-        unsafe { (*self.page()).masked.load(Ordering::SeqCst) != 0 }
+        self.word(offset_of!(DispatchPage, masked)).load(Ordering::SeqCst) != 0
     }
 
     /// Masks events: the kernel does so before an upcall.
     pub(crate) fn mask(self) {
-        // SAFETY: as for the other fields.
-        unsafe { (*self.page()).masked.store(1, Ordering::SeqCst) };
+        self.word(offset_of!(DispatchPage, masked)).store(1, Ordering::SeqCst);
     }
 
     /// Events that are pending.
     pub(crate) fn pending(self) -> u32 {
-        // SAFETY: as for the other fields.
-        unsafe { (*self.page()).pending.load(Ordering::SeqCst) }
+        self.word(offset_of!(DispatchPage, pending)).load(Ordering::SeqCst)
     }
 
     /// Adds an event.
     pub(crate) fn post(self, event: abi::Event) {
-        // SAFETY: as for the other fields.
-        unsafe { (*self.page()).pending.fetch_or(event as u32, Ordering::SeqCst) };
+        self.word(offset_of!(DispatchPage, pending)).fetch_or(event as u32, Ordering::SeqCst);
     }
 
     /// Saves the interrupted context.
     pub(crate) fn save(self, context: &Context) {
-        // SAFETY: a volatile store into the page; what the cell reads there is its own affair.
-        unsafe { (&raw mut (*self.page()).saved).write_volatile(*context) };
+        let saved = self.field::<Context>(offset_of!(DispatchPage, saved));
+        // SAFETY: a field of the page; volatile, because what the cell reads there meanwhile is its own affair.
+        unsafe { saved.write_volatile(*context) };
     }
 
     /// Tells the hart where it runs and how to read the timebase there.
     pub(crate) fn place(self, thread: u32, timebase: abi::Timebase) {
-        // SAFETY: as for the other fields.
-        unsafe { (*self.page()).hardware_thread.store(thread, Ordering::Relaxed) };
-        // SAFETY: a volatile store into the page.
-        unsafe { (&raw mut (*self.page()).timebase).write_volatile(timebase) };
+        self.word(offset_of!(DispatchPage, hardware_thread)).store(thread, Ordering::Relaxed);
+        let field = self.field::<abi::Timebase>(offset_of!(DispatchPage, timebase));
+        // SAFETY: as above.
+        unsafe { field.write_volatile(timebase) };
     }
 }
 
@@ -202,13 +218,15 @@ impl Log {
 
     /// Appends.
     pub(crate) fn append(self, activation: Activation) {
-        let log = physical::direct(self.0.address()) as *mut ActivationLog;
-        // SAFETY: the frame stays an activation log until the cell is destroyed.
-        let written = unsafe { &(*log).written };
+        let page = physical::direct(self.0.address()) as usize;
+        let written = (page + offset_of!(ActivationLog, written)) as *const AtomicU64;
+        // SAFETY: the frame stays an activation log until the cell is destroyed; the field is atomic.
+        let written = unsafe { &*written };
         let count = written.load(Ordering::Relaxed);
         let place = (count % ACTIVATION_LOG_ENTRIES as u64) as usize;
-        // SAFETY: the index is inside the array; the store is volatile because cells read meanwhile.
-        unsafe { (&raw mut (*log).entries[place]).write_volatile(activation) };
+        let entry = (page + offset_of!(ActivationLog, entries) + place * size_of::<Activation>()) as *mut Activation;
+        // SAFETY: the place is inside the array; volatile, because cells read meanwhile.
+        unsafe { entry.write_volatile(activation) };
         written.store(count + 1, Ordering::Release);
     }
 

@@ -145,10 +145,9 @@ fn take_from(physical: u64, level: u32, base: u64, cursor: &mut u64) -> Option<F
         }
         let start = base + place * size;
         *cursor = (*cursor).max(start);
-        if level > 1 {
-            if let Some(frame) = take_from(tables::address_of(entry), level - 1, start, cursor) {
-                return Some(frame);
-            }
+        let below = if level > 1 { take_from(tables::address_of(entry), level - 1, start, cursor) } else { None };
+        if below.is_some() {
+            return below;
         }
         slot.store(0, Ordering::Relaxed);
         if entry & BORROWED == 0 {

@@ -2,8 +2,8 @@
 
 use core::sync::atomic::Ordering;
 
-use super::physical::table;
 use super::KERNEL_HALF;
+use super::physical::table;
 
 /// Bits of an entry.
 pub(crate) const PRESENT: u64 = 1 << 0;

@@ -60,6 +60,18 @@ impl Reference for PowerTimer {
     }
 }
 
+/// A port of the legacy interval timer or its gate.
+fn read_port(port: u16) -> u8 {
+    // SAFETY: reading the timer's ports (0x40 to 0x43, 0x61) has no effect on memory.
+    unsafe { Port::new(port).read() }
+}
+
+/// As [`read_port`].
+fn write_port(port: u16, value: u8) {
+    // SAFETY: the timer's channel 2 drives nothing but the speaker, which is kept off.
+    unsafe { Port::new(port).write(value) };
+}
+
 struct IntervalTimer;
 
 impl Reference for IntervalTimer {
@@ -69,20 +81,15 @@ impl Reference for IntervalTimer {
 
     fn wait(&mut self) -> u64 {
         let count = (PIT_HZ / 100) as u16;
-        let mut gate: Port<u8> = Port::new(0x61);
-        let mut command: Port<u8> = Port::new(0x43);
-        let mut data: Port<u8> = Port::new(0x42);
-        // SAFETY: the legacy timer's channel 2 drives nothing but the speaker, which is kept off (bit 1).
-        unsafe {
-            let value = gate.read() & !2;
-            gate.write(value & !1);
-            command.write(0xb0_u8);
-            data.write(count as u8);
-            data.write((count >> 8) as u8);
-            gate.write(value | 1);
-            while gate.read() & 0x20 == 0 {
-                core::hint::spin_loop();
-            }
+        // Bit 1 is the speaker, which stays off; bit 0 lets the channel count.
+        let gate = read_port(0x61) & !2;
+        write_port(0x61, gate & !1);
+        write_port(0x43, 0xb0);
+        write_port(0x42, count as u8);
+        write_port(0x42, (count >> 8) as u8);
+        write_port(0x61, gate | 1);
+        while read_port(0x61) & 0x20 == 0 {
+            core::hint::spin_loop();
         }
         u64::from(count)
     }

@@ -77,7 +77,8 @@ pub(crate) fn read(root: u64) -> Result<Topology, &'static str> {
         return Err("the loader gave no ACPI tables");
     }
     // SAFETY: the loader says that the root table is there.
-    let tables = unsafe { AcpiTables::from_rsdp(DirectMap, root as usize) }.map_err(|_| "the ACPI root table is broken")?;
+    let tables =
+        unsafe { AcpiTables::from_rsdp(DirectMap, root as usize) }.map_err(|_| "the ACPI root table is broken")?;
     let mut topology = Topology::default();
     let madt = tables.find_table::<Madt>().map_err(|_| "the firmware does not list the processors (no MADT)")?;
     for entry in madt.get().entries() {
@@ -94,13 +95,11 @@ pub(crate) fn read(root: u64) -> Result<Topology, &'static str> {
             topology.left_out += 1;
         }
     }
-    if let Ok(fadt) = tables.find_table::<Fadt>() {
-        if let Ok(Some(block)) = fadt.pm_timer_block() {
-            topology.power_timer = u16::try_from(block.address).ok().filter(|port| *port != 0);
-        }
-    }
+    let fadt = tables.find_table::<Fadt>().ok();
+    let block = fadt.and_then(|fadt| fadt.pm_timer_block().ok().flatten());
+    topology.power_timer = block.and_then(|block| u16::try_from(block.address).ok()).filter(|port| *port != 0);
     if let Ok(mcfg) = tables.find_table::<Mcfg>() {
-        topology.pci = mcfg.entries().first().map(|entry| { entry.base_address });
+        topology.pci = mcfg.entries().first().map(|entry| entry.base_address);
     }
     if let Ok(srat) = tables.find_table::<Srat>() {
         let length = srat.region_length();
@@ -123,7 +122,9 @@ fn affinity(mut bytes: &[u8], topology: &mut Topology) {
     while let [kind, length, ..] = *bytes {
         let Some((entry, rest)) = bytes.split_at_checked(usize::from(length).max(2)) else { return };
         bytes = rest;
-        let word = |at: usize| entry.get(at..at + 4).map_or(0, |word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+        let word = |at: usize| {
+            entry.get(at..at + 4).map_or(0, |word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+        };
         let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
         let (apic, domain) = match kind {
             0 if word(4) & 1 != 0 => {
@@ -140,10 +141,9 @@ fn affinity(mut bytes: &[u8], topology: &mut Topology) {
             }
             _ => continue,
         };
-        if let Some(node) = node(domain) {
-            if let Some(processor) = topology.processors.iter_mut().find(|processor| processor.apic == apic) {
-                processor.node = node;
-            }
+        let processor = topology.processors.iter_mut().find(|processor| processor.apic == apic);
+        if let (Some(node), Some(processor)) = (node(domain), processor) {
+            processor.node = node;
         }
     }
 }

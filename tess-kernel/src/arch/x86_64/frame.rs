@@ -52,7 +52,7 @@ const _: () = assert!(size_of::<Frame>() == 176, "the entry code pushes 22 words
 
 impl Frame {
     /// Whether a cell was interrupted, not the kernel's idle loop.
-    pub(crate) fn from_user(&self) -> bool {
+    pub(crate) fn is_user(&self) -> bool {
         self.cs & 3 == 3
     }
 

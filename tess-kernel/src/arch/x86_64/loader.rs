@@ -90,8 +90,9 @@ pub(crate) unsafe fn read(start_info: u64) -> Result<BootInfo, &'static str> {
     };
     let map = physical::direct(info.memory_map) as *const MapEntry;
     for index in 0..info.memory_map_entries as usize {
+        let entry = map.wrapping_add(index);
         // SAFETY: the loader says that there are so many entries.
-        let entry = unsafe { &*map.add(index) };
+        let entry = unsafe { &*entry };
         let range = Range { start: entry.address, end: entry.address.saturating_add(entry.size) };
         if boot.ranges.push((range, entry.kind)).is_err() {
             break;

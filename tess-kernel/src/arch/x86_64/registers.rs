@@ -67,7 +67,7 @@ pub(crate) fn use_kernel_tables() {
 /// A word of the kernel's memory, if its page is mapped: for the backtrace of a dying kernel.
 pub(crate) fn peek(address: u64) -> Option<u64> {
     let (entry, _) = crate::memory::tables::find(tables(), address);
-    if entry & crate::memory::tables::PRESENT == 0 || address % 8 != 0 {
+    if entry & crate::memory::tables::PRESENT == 0 || !address.is_multiple_of(8) {
         return None;
     }
     // SAFETY: the page tables in use just said that the page is mapped; an aligned word does not leave it.
@@ -78,6 +78,8 @@ pub(crate) fn peek(address: u64) -> Option<u64> {
 pub(crate) fn here() -> (u64, u64) {
     let (rip, rbp): (u64, u64);
     // SAFETY: reads two registers.
-    unsafe { core::arch::asm!("lea {}, [rip]", "mov {}, rbp", out(reg) rip, out(reg) rbp, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        core::arch::asm!("lea {}, [rip]", "mov {}, rbp", out(reg) rip, out(reg) rbp, options(nomem, nostack, preserves_flags))
+    };
     (rip, rbp)
 }
