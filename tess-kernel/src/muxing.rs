@@ -210,7 +210,9 @@ fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
     hart.dispatch.activation_entered().store(entered, Ordering::Relaxed);
     let count = hart.activations.fetch_add(1, Ordering::Relaxed) + 1;
     hart.dispatch.activations().store(count, Ordering::Relaxed);
-    if entered > since.saturating_add(tolerance) {
+    // A plan that takes effect in the middle of a window promises what is left of it.
+    let promised = since.max(cpu.muxing.plan().map_or(0, |plan| plan.effective().as_nanos()));
+    if entered > promised.saturating_add(tolerance) {
         hart.missed.fetch_add(1, Ordering::Relaxed);
     }
     hart.log.append(Activation {

@@ -81,6 +81,9 @@ pub(crate) fn primary(first: u64, info: &BootInfo) -> u64 {
         Ok(topology) => topology,
         Err(why) => panic!("{why}"),
     };
+    if let Some(base) = topology.pci {
+        log::debug!("PCI configuration space at {base:#x}");
+    }
     if topology.left_out > 0 {
         log::warn!("{} hardware threads beyond {} stay off", topology.left_out, firmware::MAX_THREADS);
     }
@@ -129,7 +132,6 @@ fn bring_up(first: u64, info: &BootInfo, topology: &firmware::Topology) -> u64 {
     );
     plans::calibrate(lead.as_nanos(), error);
     frames::initialize(info, &topology.memory);
-    cpu::reset_ipis();
     REPORT.call_once(|| BootReport {
         counter_hz: frequencies.counter,
         archive: info.archive,
@@ -140,6 +142,8 @@ fn bring_up(first: u64, info: &BootInfo, topology: &firmware::Topology) -> u64 {
         panic!("the root cell cannot be started: {why}");
     }
     console::go_through_rings();
+    // What was sent to publish the first plan belongs to the start.
+    cpu::reset_ipis();
     RELEASED.store(true, Ordering::SeqCst);
     stacks.kernel
 }

@@ -75,7 +75,7 @@ struct MapEntry {
 /// `start_info` is the physical address that the boot code got from the loader, and the boot page tables are in use.
 pub(crate) unsafe fn read(start_info: u64) -> Result<BootInfo, &'static str> {
     // SAFETY: by the caller's promise; the loader keeps its structures in memory that the direct map shows.
-    let info = unsafe { &*(physical::direct(start_info) as *const StartInfo) };
+    let info = unsafe { (physical::direct(start_info) as *const StartInfo).read_unaligned() };
     if info.magic != START_INFO_MAGIC {
         return Err("the loader did not follow the PVH boot protocol: its start information has another magic number");
     }
@@ -91,16 +91,17 @@ pub(crate) unsafe fn read(start_info: u64) -> Result<BootInfo, &'static str> {
     let map = physical::direct(info.memory_map) as *const MapEntry;
     for index in 0..info.memory_map_entries as usize {
         let entry = map.wrapping_add(index);
-        // SAFETY: the loader says that there are so many entries.
-        let entry = unsafe { &*entry };
+        // SAFETY: the loader says that there are so many entries; it need not align them as we would.
+        let entry = unsafe { entry.read_unaligned() };
         let range = Range { start: entry.address, end: entry.address.saturating_add(entry.size) };
         if boot.ranges.push((range, entry.kind)).is_err() {
             break;
         }
     }
     if info.modules > 0 {
-        // SAFETY: the loader says that there is at least one module.
-        let module = unsafe { &*(physical::direct(info.module_list) as *const Module) };
+        let module = physical::direct(info.module_list) as *const Module;
+        // SAFETY: the loader says that there is at least one module; aligned or not.
+        let module = unsafe { module.read_unaligned() };
         boot.archive = Range { start: module.address, end: module.address + module.size };
     }
     if info.command_line != 0 {
