@@ -32,11 +32,12 @@
 //! - [`timebase`]: from a time-stamp counter to the timebase and back; offsets between hardware threads
 //! - [`lead`]: how early to arm a timer
 //! - [`plan`]: plans and their validation
-//! - [`replica`]: the decisions
+//! - [`replica`]: the decisions. [`Replica::new`] for the first plan, [`Replica::adopt`] from plan to plan, [`Replica::decide`] in between
 
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod component;
 pub mod lead;
 pub mod plan;
 pub mod replica;

@@ -59,7 +59,7 @@ pub struct Spec<'a> {
     pub number: u64,
     /// From when it is in force.
     pub effective: Instant,
-    /// How long a best-effort gang runs before another one gets its turn.
+    /// How long a best-effort gang runs before another one gets its turn; more than the lead.
     pub slice: Span,
     /// What a change of cell takes: set aside after every window, and taken from the best-effort gang that ends otherwise.
     pub lead: Span,
@@ -117,8 +117,11 @@ pub struct Plan {
     slice: Span,
     lead: Span,
     entries: Vec<Entry, MAX_CELLS>,
-    /// For each entry, all hardware threads that are connected to its own by shared cells.
+    /// For each entry, all hardware threads that are connected to its own by shared cells. None for a best-effort cell that a dedicated one keeps
+    /// from ever running: it has no part in any decision.
     components: Vec<ThreadSet, MAX_CELLS>,
+    /// By entry, a bit each: best-effort cells that share hardware threads with another one, so that they have to take turns.
+    rivals: u64,
 }
 
 impl Plan {
@@ -132,7 +135,7 @@ impl Plan {
         if spec.entries.len() > MAX_CELLS {
             return refuse(Reason::TooMany, MAX_CELLS, MAX_CELLS);
         }
-        if !(SHORTEST..=LONGEST).contains(&spec.slice) {
+        if !(SHORTEST..=LONGEST).contains(&spec.slice) || spec.slice <= spec.lead {
             return refuse(Reason::BadParameter, 0, 0);
         }
         for (index, entry) in spec.entries.iter().enumerate() {
@@ -159,13 +162,28 @@ impl Plan {
             lead: spec.lead,
             entries: Vec::new(),
             components: Vec::new(),
+            rivals: 0,
         };
         for entry in spec.entries {
+            let never_runs = is_best_effort(entry) && spec.entries.iter().any(|other| excludes(other, entry));
             let _ = plan.entries.push(*entry);
-            let _ = plan.components.push(entry.threads);
+            let _ = plan.components.push(if never_runs { ThreadSet::EMPTY } else { entry.threads });
         }
+        plan.find_rivals();
         plan.connect();
         Ok(plan)
+    }
+
+    /// Must come before [`Plan::connect`], while a component is an entry's own hardware threads.
+    fn find_rivals(&mut self) {
+        for a in 0..self.entries.len() {
+            for b in 0..a {
+                let compete = is_best_effort(&self.entries[a]) && is_best_effort(&self.entries[b]);
+                if compete && self.components[a].intersects(self.components[b]) {
+                    self.rivals |= 1 << a | 1 << b;
+                }
+            }
+        }
     }
 
     /// Joins what shares hardware threads until nothing changes: each round that changes something joins at least two components.
@@ -227,6 +245,25 @@ impl Plan {
     pub(crate) fn component_of(&self, thread: usize) -> impl Iterator<Item = usize> {
         self.components.iter().enumerate().filter(move |(_, threads)| threads.contains(thread)).map(|(index, _)| index)
     }
+
+    /// The hardware threads of a hardware thread's component; none where no cell runs.
+    pub(crate) fn component_threads(&self, thread: usize) -> ThreadSet {
+        self.components.iter().copied().find(|threads| threads.contains(thread)).unwrap_or(ThreadSet::EMPTY)
+    }
+
+    /// Whether an entry is a best-effort cell that shares hardware threads with another one.
+    pub(crate) fn has_rival(&self, entry: usize) -> bool {
+        self.rivals & 1 << entry != 0
+    }
+}
+
+pub(crate) fn is_best_effort(entry: &Entry) -> bool {
+    matches!(entry.policy, Policy::BestEffort { .. })
+}
+
+/// Whether a dedicated cell never leaves `other` all its hardware threads.
+fn excludes(dedicated: &Entry, other: &Entry) -> bool {
+    matches!(dedicated.policy, Policy::Dedicated) && dedicated.threads.intersects(other.threads)
 }
 
 fn is_sane(policy: &Policy, lead: Span) -> bool {
@@ -258,21 +295,43 @@ fn collision(one: &Policy, two: &Policy, lead: Span) -> Option<Instant> {
             let divisor = gcd(p1, p2);
             let ahead = (o2 + divisor - o1 % divisor) % divisor;
             let behind = (o1 + divisor - o2 % divisor) % divisor;
-            (ahead < l1 || behind < l2).then(|| first_collision((p1, o1, l1), (p2, o2, l2)))
+            // The window that starts later starts inside the other one, `ahead` or `behind` after its start.
+            if ahead < l1 {
+                Some(meeting((p1, o1), (p2, o2), ahead))
+            } else {
+                (behind < l2).then(|| meeting((p2, o2), (p1, o1), behind))
+            }
         }
     }
 }
 
-/// The first common instant of two windows that are known to meet, or an early start if it is far away: it is for the reader of a message.
-fn first_collision(one: (u64, u64, u64), two: (u64, u64, u64)) -> Instant {
-    let (mut a, mut b) = (one.1, two.1);
-    for _ in 0..10_000 {
-        if a < b + two.2 && b < a + one.2 {
-            break;
-        }
-        if a < b { a += one.0 } else { b += two.0 }
+/// The first start of the second window (period, phase) that is exactly `distance` after a start of the first one. There is one, because the
+/// distance is congruent to the difference of the phases modulo the greatest common divisor of the periods. Beyond the timebase's end: its end.
+///
+/// It solves `o1 + a p1 + distance = o2 (mod p2)` for the least `a`, by the modular inverse, and goes on by whole common multiples to the second window's
+/// phase.
+fn meeting((p1, o1): (u64, u64), (p2, o2): (u64, u64), distance: u64) -> Instant {
+    let wide = i128::from;
+    let divisor = wide(gcd(p1, p2));
+    let (step, modulus) = (wide(p1) / divisor, wide(p2) / divisor);
+    let periods = (wide(o2) - wide(o1) - wide(distance)) / divisor * inverse(step, modulus);
+    let start = wide(o1) + periods.rem_euclid(modulus) * wide(p1) + wide(distance);
+    let common = wide(p1) * modulus;
+    let short = (wide(o2) - start).max(0);
+    let meeting = start + (short + common - 1) / common * common;
+    Instant::from_nanos(meeting.try_into().unwrap_or(u64::MAX))
+}
+
+/// The inverse of `value` modulo `modulus`, which have no common divisor (extended Euclid).
+fn inverse(value: i128, modulus: i128) -> i128 {
+    let (mut rest, mut next_rest) = (modulus, value.rem_euclid(modulus));
+    let (mut factor, mut next_factor) = (0, 1);
+    while next_rest != 0 {
+        let quotient = rest / next_rest;
+        (rest, next_rest) = (next_rest, rest - quotient * next_rest);
+        (factor, next_factor) = (next_factor, factor - quotient * next_factor);
     }
-    Instant::from_nanos(a.max(b))
+    factor.rem_euclid(modulus)
 }
 
 fn gcd(a: u64, b: u64) -> u64 {
@@ -351,6 +410,41 @@ mod tests {
         assert!(plan.component_of(3).eq([1]));
     }
 
+    #[test]
+    fn a_slice_that_a_switch_would_fill_is_refused() {
+        let refused = |slice| {
+            Plan::validate(&Spec { slice: Span::from_nanos(slice), lead: Span::from_micros(2), ..spec(&[]) }).is_err()
+        };
+        assert!(refused(2_000));
+        assert!(!refused(2_001));
+    }
+
+    #[test]
+    fn a_cell_that_a_dedicated_one_keeps_out_has_no_part_in_decisions() {
+        let best = Policy::BestEffort { weight: 1 };
+        let plan = Plan::validate(&spec(&[
+            entry(1, 0b0001, Policy::Dedicated),
+            entry(2, 0b0011, best),
+            entry(3, 0b0010, best),
+        ]))
+        .expect("best-effort cells are never in conflict");
+        assert!(plan.component_of(0).eq([0]));
+        assert!(plan.component_of(1).eq([2]));
+        assert!(!plan.has_rival(2));
+    }
+
+    #[test]
+    fn windows_that_meet_after_hours_are_refused_with_the_instant() {
+        // Two prime periods near a second: they meet once in about 11 days.
+        let entries =
+            [entry(1, 1, window(1_000_000_007, 0, 500_000)), entry(2, 1, window(999_999_937, 500_000_000, 500_000))];
+        let Err(Refusal { reason: Reason::Overlap(at), .. }) = Plan::validate(&spec(&entries)) else {
+            panic!("periods without a common divisor always meet")
+        };
+        assert!(at.as_nanos() % 1_000_000_007 < 500_100);
+        assert!((at.as_nanos() - 500_000_000) % 999_999_937 < 500_100);
+    }
+
     proptest! {
         #[test]
         fn two_windows_are_refused_exactly_if_some_instant_is_in_both(
@@ -369,6 +463,11 @@ mod tests {
             let held = |t: u64, p: u64, o: u64, l: u64| t >= o && (t - o) % p < l + 1;
             let collide = (0..4 * p1 * p2).any(|t| held(t, p1, o1, l1) && held(t, p2, o2, l2));
             prop_assert_eq!(result.is_err(), collide);
+            if let Err(Refusal { reason, .. }) = result {
+                let Reason::Overlap(at) = reason else { return Err(TestCaseError::fail("another reason")) };
+                let (t, rest) = (at.as_nanos() / unit, at.as_nanos() % unit);
+                prop_assert!(rest == 0 && held(t, p1, o1, l1) && held(t, p2, o2, l2), "{} is not in both", at);
+            }
         }
     }
 }

@@ -47,6 +47,12 @@ impl ThreadSet {
         Self(self.0 | other.0)
     }
 
+    /// The members that the other does not have.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether it has no member.
     #[must_use]
     pub const fn is_empty(self) -> bool {
