@@ -130,8 +130,12 @@ fn step(cpu: &mut Cpu, frame: &mut Frame) -> bool {
 /// Starts to follow the plan that was published last.
 fn adopt(cpu: &mut Cpu) {
     let Some(published) = plans::latest() else { return };
-    let running = cpu.muxing.running();
-    cpu.muxing.replica = Some(Replica::new(cpu.thread, &published.plan, running));
+    match &mut cpu.muxing {
+        Muxing { followed: Some(followed), replica: Some(replica), .. } => {
+            replica.adopt(&followed.plan, &published.plan)
+        }
+        muxing => muxing.replica = Some(Replica::new(cpu.thread, &published.plan, muxing.running())),
+    }
     cpu.shared().plan.store(published.plan.number(), Ordering::SeqCst);
     cpu.muxing.followed = Some(published);
 }

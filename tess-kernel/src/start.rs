@@ -276,7 +276,7 @@ fn find_lead(cpu: &mut Cpu) -> Span {
     for (trial, lateness) in LATENESS.iter().enumerate() {
         let due = cpu.now() + TRIAL_AHEAD;
         DUE.store(due, Ordering::SeqCst);
-        rehearse(cpu, due, lateness);
+        rehearse(cpu, due, trial % 2 == 0, lateness);
         while DONE.load(Ordering::SeqCst) != (trial + 1) * cpu::count() {
             core::hint::spin_loop();
         }
@@ -291,7 +291,7 @@ fn find_lead(cpu: &mut Cpu) -> Span {
 /// The other hardware threads' part.
 fn take_part(cpu: &mut Cpu) {
     let mut last = 0;
-    for lateness in &LATENESS {
+    for (trial, lateness) in LATENESS.iter().enumerate() {
         let due = loop {
             let due = DUE.load(Ordering::SeqCst);
             if due != last {
@@ -300,13 +300,13 @@ fn take_part(cpu: &mut Cpu) {
             core::hint::spin_loop();
         };
         last = due;
-        rehearse(cpu, due, lateness);
+        rehearse(cpu, due, trial % 2 == 0, lateness);
     }
 }
 
-fn rehearse(cpu: &mut Cpu, due: u64, lateness: &AtomicU64) {
+fn rehearse(cpu: &mut Cpu, due: u64, asleep: bool, lateness: &AtomicU64) {
     cpu.arm(due);
-    trap::wait_for_timer(cpu, due);
+    trap::wait_for_timer(cpu, due, asleep);
     rehearsal::switch(cpu);
     lateness.fetch_max(cpu.now().saturating_sub(due), Ordering::SeqCst);
     DONE.fetch_add(1, Ordering::SeqCst);

@@ -1,7 +1,9 @@
 //! The machine to emulate: QEMU's command line, and the choices behind it, each of which can be said to the user.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -154,6 +156,8 @@ impl Machine {
         }
         command.args(["-cpu", &self.processor(accel)]);
         command.args(["-smp", &self.smp.to_string(), "-m", &self.memory]);
+        // Named threads, so that they can be told apart.
+        command.args(["-name", "tess,debug-threads=on"]);
         // signal=off: QEMU leaves the terminal's signals alone.
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
@@ -180,9 +184,17 @@ impl Machine {
         // Its own process group: Ctrl-C is for us, we tell the machine in its own words.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         process::tie_to_parent(&mut command);
+        if self.mode == Mode::Parallel {
+            process::prefer(&mut command);
+        }
         let child = command.spawn().with_context(|| format!("cannot run {}", qemu.program.display()))?;
         if self.mode == Mode::Parallel {
             prefer(child.id());
+            if self.smp <= host_parallelism() {
+                let (pid, smp) = (child.id(), self.smp);
+                // QEMU makes its threads in its own time; who waits for them must not keep the console waiting.
+                std::thread::spawn(move || pin(pid, smp));
+            }
         }
         Ok(child)
     }
@@ -195,6 +207,29 @@ fn prefer(pid: u32) {
     command.args(["--fifo", "--reset-on-fork", "--pid", "1", &pid.to_string()]);
     // Without the permission timers come later, which changes distributions, not results.
     let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
+
+/// Gives each emulated hardware thread a host processor of its own. When two of them wake at once the host may put both on one processor, where the second
+/// waits for milliseconds until the first is preempted.
+fn pin(pid: u32, smp: u32) {
+    let patience = Instant::now() + Duration::from_secs(2);
+    let mut pinned = BTreeSet::new();
+    while (pinned.len() as u32) < smp && Instant::now() < patience {
+        let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return };
+        for task in tasks.flatten() {
+            // QEMU calls them "CPU 0/TCG", "CPU 1/TCG" and so on.
+            let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            let number =
+                name.strip_prefix("CPU ").and_then(|rest| rest.split_once('/')).map(|(number, _)| number.to_owned());
+            let Some(number) = number.filter(|number| !pinned.contains(number)) else { continue };
+            let mut command = Command::new("taskset");
+            command.args(["--pid", "--cpu-list", &number]).arg(task.file_name());
+            // Without it distributions have longer tails; results are the same.
+            let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            pinned.insert(number);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// The command that attaches a debugger to a waiting machine.

@@ -19,6 +19,50 @@ pub struct Ring {
     length: u16,
     lines: u16,
     at_line_start: bool,
+    /// What was popped last was not the end of a line.
+    in_line: bool,
+    text: Utf8,
+}
+
+/// Which bytes may follow in UTF-8 text (Unicode 15, table 3-7), without the control characters U+0080 to U+009F, which some
+/// terminals obey.
+#[derive(Clone, Copy, Debug)]
+struct Utf8 {
+    rest: u8,
+    low: u8,
+    high: u8,
+}
+
+impl Utf8 {
+    const START: Self = Self { rest: 0, low: 0, high: 0 };
+
+    /// Whether `byte` may stand here.
+    fn takes(&mut self, byte: u8) -> bool {
+        let continues = self.rest > 0 && (self.low..=self.high).contains(&byte);
+        let (rest, low, high) = match byte {
+            0x80..=0xbf if continues => (self.rest - 1, 0x80, 0xbf),
+            0xc2 => (1, 0xa0, 0xbf),
+            0xc3..=0xdf => (1, 0x80, 0xbf),
+            0xe0 => (2, 0xa0, 0xbf),
+            0xed => (2, 0x80, 0x9f),
+            0xe1..=0xef => (2, 0x80, 0xbf),
+            0xf0 => (3, 0x90, 0xbf),
+            0xf1..=0xf3 => (3, 0x80, 0xbf),
+            0xf4 => (3, 0x80, 0x8f),
+            _ => (0, 0, 0),
+        };
+        *self = Self { rest, low, high };
+        byte < 0x80 || continues || rest > 0
+    }
+}
+
+/// A character on its way to the console.
+struct Popped {
+    byte: u8,
+    /// It goes on with a line of which a part was shown already.
+    resumes: bool,
+    /// What follows belongs to the same character.
+    splits: bool,
 }
 
 impl Default for Ring {
@@ -31,10 +75,10 @@ impl Ring {
     /// An empty ring.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: [0; RING], start: 0, length: 0, lines: 0, at_line_start: true }
+        Self { bytes: [0; RING], start: 0, length: 0, lines: 0, at_line_start: true, in_line: false, text: Utf8::START }
     }
 
-    /// Takes all of `text` or nothing. Control characters become `?`, so that nobody can garble the terminal. Unless `trusted`, lines that
+    /// Takes all of `text` or nothing. Control characters, and bytes that UTF-8 cannot have in their place, become `?`, so that nobody can garble the terminal. Unless `trusted`, lines that
     /// start like a message for machines (`@tess`) lose their `@`, except the kinds that every cell may send: `sample`, `check` and
     /// `panic`.
     ///
@@ -45,10 +89,11 @@ impl Ring {
             return Err(Full);
         }
         for (place, byte) in text.iter().enumerate() {
+            let is_text = self.text.takes(*byte);
             let byte = match byte {
                 b'@' if self.at_line_start && !trusted && !may_send(&text[place..]) => b'?',
                 b'\n' | b'\t' => *byte,
-                byte if *byte < b' ' || *byte == 0x7f => b'?',
+                byte if *byte < b' ' || *byte == 0x7f || !is_text => b'?',
                 byte => *byte,
             };
             let end = (usize::from(self.start) + usize::from(self.length)) % RING;
@@ -82,7 +127,15 @@ impl Ring {
         self.start = ((usize::from(self.start) + 1) % RING) as u16;
         self.length -= 1;
         self.lines -= u16::from(byte == b'\n');
+        self.in_line = byte != b'\n';
         Some(byte)
+    }
+
+    fn pop_with_place(&mut self) -> Option<Popped> {
+        let resumes = self.in_line;
+        let byte = self.pop()?;
+        let splits = self.length > 0 && (0x80..=0xbf).contains(&self.bytes[usize::from(self.start)]);
+        Some(Popped { byte, resumes, splits })
     }
 }
 
@@ -129,30 +182,36 @@ impl Pump {
             if !self.in_line && !self.next_line(rings) {
                 break;
             }
-            let byte = rings.with(self.place, |ring, _| ring.pop()).flatten();
+            let popped = rings.with(self.place, |ring, _| ring.pop_with_place()).flatten();
+            let Some(Popped { mut byte, resumes, splits }) = popped else {
+                // The writer stopped, or was removed, in the middle of a line.
+                if !self.pending {
+                    put(b'\n');
+                }
+                self.in_line = false;
+                continue;
+            };
+            moved += 1;
             if self.pending {
                 self.pending = false;
-                begin(self.place, byte.unwrap_or(b'\n'), &mut put);
+                if resumes && byte == b'\n' {
+                    // The line was broken just before its end.
+                    self.in_line = false;
+                    continue;
+                }
+                if resumes && byte == b'@' {
+                    // `write` saw it inside a line; a break must not make a message for machines of it.
+                    byte = b'?';
+                }
+                begin(self.place, byte, &mut put);
             }
-            let ended = match byte {
-                Some(byte) => {
-                    put(byte);
-                    moved += 1;
-                    self.column += 1;
-                    byte == b'\n'
-                }
-                // The writer stopped, or was removed, in the middle of a line.
-                None => {
-                    put(b'\n');
-                    true
-                }
-            };
-            if !ended && self.column >= LINE {
+            put(byte);
+            self.column += 1;
+            let long = self.column >= LINE && (!splits || self.column >= LINE + 3);
+            if long && byte != b'\n' {
                 put(b'\n');
             }
-            if ended || self.column >= LINE {
-                self.in_line = false;
-            }
+            self.in_line = !long && byte != b'\n';
         }
         moved
     }
@@ -221,6 +280,31 @@ mod tests {
     }
 
     #[test]
+    fn a_broken_line_forges_no_message_and_leaves_no_empty_line() {
+        for limit in [1, 64, 512] {
+            let ring = RefCell::new(Ring::new());
+            let write = |text: &str| ring.borrow_mut().write(text.as_bytes(), false).expect("there is room");
+            let long = "a".repeat(usize::from(LINE));
+            write(&long);
+            write("@tess verdict pass=true\n");
+            write(&long);
+            write("\nnext\n");
+            let out = pump_all(&Test(std::vec![ring]), limit);
+            assert_eq!(out, std::format!("0:{long}\n0:?tess verdict pass=true\n0:{long}\n0:next\n"));
+        }
+    }
+
+    #[test]
+    fn a_break_splits_no_character() {
+        let ring = RefCell::new(Ring::new());
+        let text = std::format!("{}\u{1f980}b\n", "a".repeat(usize::from(LINE) - 1));
+        for piece in text.as_bytes().chunks(3) {
+            ring.borrow_mut().write(piece, false).expect("there is room");
+        }
+        assert_eq!(pump_all(&Test(std::vec![ring]), 64).replace("\n0:", "").trim_start_matches("0:"), text);
+    }
+
+    #[test]
     fn a_full_ring_takes_nothing_of_a_write() {
         let mut ring = Ring::new();
         assert_eq!(ring.write(&[b'a'; RING], false), Ok(()));
@@ -229,6 +313,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn text_passes_in_any_pieces_and_no_control_character_does(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "\\PC{0,60}", size in 1_usize..9,
+        ) {
+            let mut ring = Ring::new();
+            for piece in bytes.chunks(size) {
+                ring.write(piece, false).expect("there is room");
+            }
+            ring.write(b"\n ", false).expect("there is room");
+            for piece in text.as_bytes().chunks(size) {
+                ring.write(piece, false).expect("there is room");
+            }
+            let out: Vec<u8> = core::iter::from_fn(|| ring.pop()).collect();
+            let out = String::from_utf8_lossy(&out);
+            prop_assert!(!out.chars().any(|letter| letter.is_control() && !['\n', '\t'].contains(&letter)));
+            let end = std::format!("\n {text}");
+            prop_assert!(out.ends_with(&end));
+        }
+
         #[test]
         fn lines_come_out_whole_in_order_and_never_mixed(
             lines in proptest::collection::vec((0_usize..3, "[a-z]{0,30}"), 0..60),

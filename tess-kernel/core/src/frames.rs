@@ -24,6 +24,9 @@ const END: u32 = u32::MAX;
 /// Marks a frame that is not in the list. Physical memory ends far below.
 const TAKEN: u32 = u32::MAX - 1;
 
+/// Marks a frame of a node's span that is not the allocator's: a hole, or in use since before there was one.
+const RESERVED: u32 = u32::MAX - 2;
+
 /// A frame of physical memory, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
@@ -58,10 +61,10 @@ pub struct NodeFrames<'m> {
 }
 
 impl<'m> NodeFrames<'m> {
-    /// A node whose span starts at frame `base` and has a frame for each word of `table`. All of it is taken until [`NodeFrames::add`].
+    /// A node whose span starts at frame `base` and has a frame for each word of `table`. None of it is the allocator's until [`NodeFrames::add`].
     #[must_use]
     pub fn new(base: Frame, table: &'m mut [u32]) -> Self {
-        table.fill(TAKEN);
+        table.fill(RESERVED);
         Self { base: base.0, next: table, head: END, free: 0, total: 0 }
     }
 
@@ -71,8 +74,11 @@ impl<'m> NodeFrames<'m> {
         let last = (end / SIZE).min(u64::from(self.base) + self.next.len() as u64);
         // Backwards, so that low frames are taken first.
         for number in (first..last.max(first)).rev() {
-            if self.give(Frame(number as u32)).is_ok() {
-                self.total += 1;
+            let frame = Frame(number as u32);
+            let slot = &mut self.next[(frame.0 - self.base) as usize];
+            if *slot == RESERVED {
+                *slot = TAKEN;
+                self.total += u32::from(self.give(frame).is_ok());
             }
         }
     }
@@ -96,7 +102,7 @@ impl<'m> NodeFrames<'m> {
     /// Gives a frame back.
     ///
     /// # Errors
-    /// When the frame is not of this node, or is free already.
+    /// When the frame was never added to this node, or is free already.
     pub fn give(&mut self, frame: Frame) -> Result<(), NotTaken> {
         if !self.contains(frame) {
             return Err(NotTaken(frame));
@@ -197,29 +203,39 @@ impl<'m> FramePool<'m> {
         None
     }
 
-    /// Gives a frame back to the cache; a full cache first gives half of its frames back to their nodes.
+    /// Gives a frame back to the cache; a full cache first gives half of its frames back to their nodes. At most one lock for each node.
     ///
     /// # Errors
-    /// When a frame turns out not to be taken: some frame was given back twice.
+    /// When a frame turns out not to be taken: some frame was given back twice. If it is another one than `frame`, `frame` was taken
+    /// back all the same. A frame in another hardware thread's cache is not found out before one of the two drains.
     pub fn release(&self, cache: &mut Cache, frame: Frame) -> Result<(), NotTaken> {
-        if cache.frames.is_full() {
-            for _ in 0..BATCH {
-                if let Some(frame) = cache.frames.pop() {
-                    self.give_home(frame)?;
-                }
-            }
+        if cache.frames.contains(&frame) {
+            return Err(NotTaken(frame));
         }
-        cache.frames.push(frame).map_err(NotTaken)
+        let drained = if cache.frames.is_full() { self.drain(cache) } else { Ok(()) };
+        cache.frames.push(frame).map_err(NotTaken)?;
+        drained
     }
 
-    fn give_home(&self, frame: Frame) -> Result<(), NotTaken> {
+    /// Gives half of a full cache back; the first frame that was not taken is the error, and no other is lost for it.
+    fn drain(&self, cache: &mut Cache) -> Result<(), NotTaken> {
+        let mut batch: Vec<Frame, BATCH> = Vec::new();
+        batch.extend((0..BATCH).map_while(|_| cache.frames.pop()));
+        let mut wrong = None;
         for node in &self.nodes {
-            let mut frames = node.lock();
-            if frames.contains(frame) {
-                return frames.give(frame);
+            if batch.is_empty() {
+                break;
             }
+            let mut frames = node.lock();
+            batch.retain(|frame| {
+                let here = frames.contains(*frame);
+                if here && let Err(error) = frames.give(*frame) {
+                    wrong.get_or_insert(error);
+                }
+                !here
+            });
         }
-        Err(NotTaken(frame))
+        wrong.or(batch.first().copied().map(NotTaken)).map_or(Ok(()), Err)
     }
 
     /// Free frames, those in caches not counted.
@@ -261,6 +277,39 @@ mod tests {
         assert_eq!(node.give(frame), Err(NotTaken(frame)));
         assert_eq!(node.give(Frame(3)), Err(NotTaken(Frame(3))));
         assert_eq!(node.free(), 4);
+    }
+
+    #[test]
+    fn a_frame_that_was_never_added_is_refused() {
+        let mut table = [0; 8];
+        let mut node = NodeFrames::new(Frame(0), &mut table);
+        node.add(4 * SIZE, 8 * SIZE);
+        node.add(6 * SIZE, 8 * SIZE);
+        assert_eq!((node.give(Frame(0)), node.free(), node.total), (Err(NotTaken(Frame(0))), 4, 4));
+    }
+
+    #[test]
+    fn a_frame_given_back_twice_costs_no_other_frame() {
+        let mut tables = [std::vec![0; 100]];
+        let pool = pool(&mut tables);
+        let (mut one, mut other) = (Cache::new(), Cache::new());
+        let out: Vec<_> = (0..100).map_while(|_| pool.allocate(&mut one, 0)).collect();
+        assert_eq!(out.len(), 100);
+        assert_eq!(pool.release(&mut one, out[0]), Ok(()));
+        assert_eq!(pool.release(&mut one, out[0]), Err(NotTaken(out[0])));
+        // Behind another hardware thread's back: known when the second one drains.
+        for frame in &out[1..65] {
+            assert_eq!(pool.release(&mut one, *frame), Ok(()));
+        }
+        for frame in &out[..64] {
+            assert_eq!(pool.release(&mut other, *frame), Ok(()));
+        }
+        let before = (pool.free(), other.len());
+        let error = pool.release(&mut other, out[65]).expect_err("both caches had these frames");
+        assert!(out[..64].contains(&error.0));
+        assert!(other.frames.contains(&out[65]), "the last frame is lost");
+        let home = u64::from(pool.nodes[0].lock().free());
+        assert!(before.1 == CACHE && home >= before.0 && other.len() == CACHE - BATCH + 1);
     }
 
     #[test]

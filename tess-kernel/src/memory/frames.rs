@@ -30,6 +30,13 @@ pub(crate) fn initialize(info: &BootInfo, nodes: &[(Range, usize)]) {
             }
         }
     }
+    let size = |range: Range| range.end.saturating_sub(range.start);
+    let usable: u64 = info.usable().map(size).sum();
+    let covered: u64 =
+        info.usable().flat_map(|part| nodes.iter().map(move |(range, _)| size(part.intersection(*range)))).sum();
+    if covered < usable {
+        log::warn!("the firmware names no node for {} KiB of memory, which stay unused", (usable - covered) / 1024);
+    }
     let tables = spans.map(|span| {
         let frames = span.end.saturating_sub(span.start).div_ceil(PAGE);
         boot::slice(frames as usize, |_| 0_u32)

@@ -311,12 +311,16 @@ extern "C" fn begin(cpu: &mut Cpu, frame: &mut Frame) {
     crate::muxing::reschedule(cpu, frame);
 }
 
-/// At boot: waits with interrupts on until the timer struck at `due` (in ns) or later, but not for ever.
-pub(crate) fn wait_for_timer(cpu: &Cpu, due: u64) {
-    let patience = due + 10_000_000;
-    while cpu.shared().struck.load(core::sync::atomic::Ordering::Relaxed) < due && cpu.now() < patience {
-        x86_64::instructions::interrupts::enable();
-        core::hint::spin_loop();
+/// At boot: waits with interrupts on until the timer struck at `due` (in ns) or later, asleep or awake: waking takes longer.
+pub(crate) fn wait_for_timer(cpu: &Cpu, due: u64, asleep: bool) {
+    while cpu.shared().struck.load(core::sync::atomic::Ordering::Relaxed) < due {
+        if asleep {
+            // Interrupts were off while we looked, so the timer cannot have come in between.
+            x86_64::instructions::interrupts::enable_and_hlt();
+        } else {
+            x86_64::instructions::interrupts::enable();
+            core::hint::spin_loop();
+        }
         x86_64::instructions::interrupts::disable();
     }
 }

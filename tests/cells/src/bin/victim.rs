@@ -43,12 +43,14 @@ fn main(this: u32) {
         if activations != last.0 {
             if whole {
                 shortest = shortest.min(last_seen - begun);
+                gaps += u64::from(at != last.1 + period);
             }
+            // The first window may have begun before the plan did: only those after it are whole, and a period apart.
             whole = true;
             latest = latest.max(now.saturating_sub(at));
             entered_latest = entered_latest.max(entered.saturating_sub(at));
             early = early.max(at.saturating_sub(entered));
-            gaps += u64::from(activations != last.0 + 1 || at != last.1 + period);
+            gaps += u64::from(activations != last.0 + 1);
             off_phase += u64::from(at % period != phase);
             last = (activations, at);
             begun = now;
