@@ -84,6 +84,8 @@ pub(crate) struct Hart {
     pub(crate) time: AtomicU64,
     pub(crate) activations: AtomicU64,
     pub(crate) missed: AtomicU64,
+    /// The instant of its last activation; 0 before the first.
+    pub(crate) last_activation: AtomicU64,
     pub(crate) calls: AtomicU64,
     pub(crate) upcalls: AtomicU64,
 }
@@ -209,6 +211,7 @@ fn build(cpu: &mut Cpu, cell: &'static Cell, harts: u32) -> Result<(), Error> {
             time: AtomicU64::new(0),
             activations: AtomicU64::new(0),
             missed: AtomicU64::new(0),
+            last_activation: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             upcalls: AtomicU64::new(0),
         };

@@ -7,7 +7,7 @@
 use core::sync::atomic::Ordering;
 
 use abi::account::Activation;
-use muxer::{CellId, Decision, Instant, Plan, Replica, Run};
+use muxer::{CellId, Decision, Instant, Plan, Policy, Replica, Run};
 
 use crate::arch::frame::Frame;
 use crate::arch::registers;
@@ -179,8 +179,8 @@ fn suspend(cpu: &mut Cpu, frame: &Frame) {
 fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
     let cell = cells::at(usize::from(run.cell.0));
     let since = run.since.as_nanos();
-    let threads = cpu.muxing.plan().and_then(|plan| plan.entry(run.cell)).map(|entry| entry.threads);
-    let hart = threads.and_then(|threads| cell.hart(threads.rank(cpu.thread)));
+    let entry = cpu.muxing.plan().and_then(|plan| plan.entry(run.cell)).copied();
+    let hart = entry.and_then(|entry| cell.hart(entry.threads.rank(cpu.thread)));
     let (true, Some(hart)) = (cell.life.is_running(), hart) else {
         cpu.muxing.vacant = Some(run);
         return;
@@ -215,10 +215,11 @@ fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
     let count = hart.activations.fetch_add(1, Ordering::Relaxed) + 1;
     hart.dispatch.activations().store(count, Ordering::Relaxed);
     // A plan that takes effect in the middle of a window promises what is left of it.
-    let promised = since.max(cpu.muxing.plan().map_or(0, |plan| plan.effective().as_nanos()));
-    if entered > promised.saturating_add(tolerance) {
-        hart.missed.fetch_add(1, Ordering::Relaxed);
-    }
+    let effective = cpu.muxing.plan().map_or(0, |plan| plan.effective().as_nanos());
+    let late = u64::from(entered > since.max(effective).saturating_add(tolerance));
+    let last = hart.last_activation.swap(since, Ordering::Relaxed);
+    let skipped = entry.map_or(0, |entry| skipped(&entry.policy, last, since, effective));
+    hart.missed.fetch_add(late + skipped, Ordering::Relaxed);
     hart.log.append(Activation {
         at_ns: since,
         entered_ns: entered,
@@ -226,6 +227,16 @@ fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
         plan: cpu.muxing.number() as u32,
     });
     cpu.muxing.current = Some(Current { cell, hart, run, started: entered });
+}
+
+/// Windows that passed without an activation since the last one (`last`, 0 before the first), or since the plan took effect if that was later.
+fn skipped(policy: &Policy, last: u64, since: u64, effective: u64) -> u64 {
+    let Policy::TimeTriggered { period, .. } = policy else { return 0 };
+    match last {
+        0 => 0,
+        last if last >= effective => (since.saturating_sub(last) / period.as_nanos()).saturating_sub(1),
+        _ => since.saturating_sub(effective) / period.as_nanos(),
+    }
 }
 
 /// Waits for an instant and returns the time then. The pause comes after each look at the clock, also the last: where hardware threads share a
