@@ -17,8 +17,8 @@ unsafe extern "C" {
 
 const MIB_2: u64 = 2 << 20;
 
-/// Bytes of a hardware thread's ordinary stack.
-const STACK: u64 = 32 * 1024;
+/// Bytes of a hardware thread's ordinary stack. Unoptimised code needs three times what optimised code does.
+const STACK: u64 = 96 * 1024;
 
 /// Bytes of each stack for what cannot be survived.
 const FATAL_STACK: u64 = 16 * 1024;
