@@ -39,7 +39,8 @@ pub enum Call {
     /// Destroys a cell that no plan in force names: `(cell)`. [`crate::ErrorKind::Again`] until every frame is back; then returns how many came
     /// back in all, and the handle is gone. Needs CONTROL.
     CellDestroy = 13,
-    /// Makes a plan effective: `(machine, pointer to PlanHeader and entries, length)`. Needs PLAN. Returns the plan's number.
+    /// Makes a plan effective: `(machine, pointer to PlanHeader and entries, length)`. Needs PLAN. Returns the plan's number. On a refusal the kernel writes into
+    /// the header where the conflict is and what would fit.
     PlanCommit = 14,
     /// Reads what was typed: `(machine, pointer, length)`. Needs CONSOLE. Returns the bytes read, possibly 0; at most 16.
     ConsoleRead = 15,
@@ -48,11 +49,14 @@ pub enum Call {
     ConsolePump = 16,
     /// Switches the machine off: `(machine, code)`; 0 is success. What waits for the console is written first. Needs POWER.
     PowerOff = 17,
+    /// Posts [`crate::Event::Notification`] to hart 0 of a cell and wakes the cell if it is idle: `(cell)`. Notifications that were not delivered yet are one. Needs
+    /// CONTROL.
+    CellNotify = 18,
 }
 
 impl Call {
     /// All calls, by number.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Null,
         Self::Exit,
         Self::Park,
@@ -71,6 +75,7 @@ impl Call {
         Self::ConsoleRead,
         Self::ConsolePump,
         Self::PowerOff,
+        Self::CellNotify,
     ];
 
     /// The call of this number.

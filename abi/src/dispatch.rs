@@ -21,6 +21,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 pub enum Event {
     /// The instant given to [`crate::Call::TimerSet`] has come.
     Tick = 1 << 0,
+    /// Someone has notified the cell ([`crate::Call::CellNotify`]).
+    Notification = 1 << 1,
 }
 
 /// The registers of an interrupted computation, in the order in which a resume sequence pops them.

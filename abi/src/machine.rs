@@ -32,6 +32,18 @@ pub struct MachineInfo {
     pub writable_executable_pages: u64,
     /// Kernel stacks whose guard page is mapped. Anything but 0 is a bug.
     pub unguarded_stacks: u64,
+    /// How long after its stamp a wake or idle input of a cell takes effect, and how far ahead a plan does at least, in ns.
+    pub delay_ns: u64,
+    /// Wake and idle inputs that cells published.
+    pub inputs: u64,
+    /// Those, and plans, that were published too late for some muxer to be sure to see them.
+    pub late_inputs: u64,
+    /// Times that a muxer found its decisions different from a sibling's, or itself too far behind.
+    pub divergences: u64,
+    /// Repairs published.
+    pub repairs: u64,
+    /// From the acceptance of the last plan to the instant at which the last muxer followed it, in ns; 0 while some do not.
+    pub commit_ns: u64,
     /// Name of the processor, zero-padded UTF-8.
     pub processor: [u8; 48],
 }
@@ -53,6 +65,12 @@ impl Default for MachineInfo {
             boot_ns: 0,
             writable_executable_pages: 0,
             unguarded_stacks: 0,
+            delay_ns: 0,
+            inputs: 0,
+            late_inputs: 0,
+            divergences: 0,
+            repairs: 0,
+            commit_ns: 0,
             processor: [0; 48],
         }
     }
@@ -72,4 +90,4 @@ pub const FEATURES: [(u64, &str); 10] = [
     (1 << 9, "invariant-tsc"),
 ];
 
-const _: () = assert!(size_of::<MachineInfo>() == 152, "the layout is part of the contract");
+const _: () = assert!(size_of::<MachineInfo>() == 200, "the layout is part of the contract");

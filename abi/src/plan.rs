@@ -16,6 +16,11 @@ pub struct PlanHeader {
     pub slice_ns: u64,
     /// A hart that starts later than this after its activation instant counts as missed, in ns.
     pub tolerance_ns: u64,
+    /// Written by the kernel when it refuses: an instant at which the entries in conflict both want a hardware thread, in ns; 0 where there is no single one.
+    pub conflict_at_ns: u64,
+    /// Written by the kernel when it refuses: the longest window, or the largest budget, that the entry to blame could have with its period and
+    /// phase and all else as asked, in ns; 0: none.
+    pub fits_ns: u64,
 }
 
 /// Activate gangs by an inter-processor interrupt that the lowest hardware thread broadcasts at the instant, with no lead. It exists
@@ -32,11 +37,11 @@ pub struct PlanEntry {
     pub policy: u32,
     /// The hardware threads, a bit each. Hart `n` runs on the `n`-th lowest set bit; there must be as many as the cell has harts.
     pub threads: u64,
-    /// Time-triggered: the period, in ns. Best-effort: the weight (1 to 10,000). Otherwise 0.
+    /// Time-triggered and event-triggered: the period, in ns. Best-effort: the weight (1 to 10,000). Otherwise 0.
     pub period_ns_or_weight: u64,
     /// Time-triggered: the window's start in the period, in ns, counted from the timebase's zero. Otherwise 0.
     pub phase_ns: u64,
-    /// Time-triggered: the window's length, in ns. Otherwise 0.
+    /// Time-triggered: the window's length; event-triggered: the budget in every period; in ns. Otherwise 0.
     pub length_ns: u64,
 }
 
@@ -50,6 +55,8 @@ pub enum PolicyKind {
     TimeTriggered = 1,
     /// Weighted shares of what is left, gang by gang.
     BestEffort = 2,
+    /// A budget in every period, used when the cell has work.
+    EventTriggered = 3,
 }
 
 impl PolicyKind {
@@ -60,6 +67,7 @@ impl PolicyKind {
             0 => Some(Self::Dedicated),
             1 => Some(Self::TimeTriggered),
             2 => Some(Self::BestEffort),
+            3 => Some(Self::EventTriggered),
             _ => None,
         }
     }
@@ -94,10 +102,12 @@ pub enum RefusalReason {
     TooMany = 6,
     /// The effective instant is too near, or past, or an earlier plan is still on its way.
     TooSoon = 7,
+    /// The budgets, and the windows beside them, are more than can be promised (switch cost included).
+    Overload = 8,
 }
 
 impl RefusalReason {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::NoSuchThread,
         Self::WrongGangSize,
         Self::Duplicate,
@@ -105,6 +115,7 @@ impl RefusalReason {
         Self::Overlap,
         Self::TooMany,
         Self::TooSoon,
+        Self::Overload,
     ];
 
     /// As part of a sentence.
@@ -114,10 +125,11 @@ impl RefusalReason {
             Self::NoSuchThread => "names a hardware thread that the machine does not have",
             Self::WrongGangSize => "does not have one hardware thread per hart",
             Self::Duplicate => "is in the plan twice",
-            Self::BadParameter => "has a period, phase, length, weight or slice out of range",
+            Self::BadParameter => "has a period, phase, length, budget, weight or slice out of range",
             Self::Overlap => "wants a hardware thread at the same time as another",
             Self::TooMany => "is more than the kernel's tables hold",
             Self::TooSoon => "would take effect before every muxer can know of it",
+            Self::Overload => "asks for a larger budget than can be promised beside the others",
         }
     }
 }
@@ -137,5 +149,5 @@ impl Refusal {
     }
 }
 
-const _: () = assert!(size_of::<PlanHeader>() == 32, "the layout is part of the contract");
+const _: () = assert!(size_of::<PlanHeader>() == 48, "the layout is part of the contract");
 const _: () = assert!(size_of::<PlanEntry>() == 40, "the layout is part of the contract");

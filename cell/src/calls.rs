@@ -144,11 +144,28 @@ pub fn cell_destroy(cell: Handle) -> Result<u64, Error> {
     make(Call::CellDestroy, [cell.register(), 0, 0, 0, 0])
 }
 
+/// Posts a notification to a cell and wakes it if it is idle. The cell sees it by `events::on_notification` or
+/// `events::wait_for_notification`.
+///
+/// # Errors
+/// As [`Call::CellNotify`].
+pub fn cell_notify(cell: Handle) -> Result<u64, Error> {
+    make(Call::CellNotify, [cell.register(), 0, 0, 0, 0])
+}
+
 /// Commits a plan; returns its number. `header.entries` is taken from `entries`.
 ///
 /// # Errors
 /// As [`Call::PlanCommit`].
 pub fn plan_commit(header: PlanHeader, entries: &[PlanEntry]) -> Result<u64, Error> {
+    plan_commit_explained(header, entries).map_err(|(error, _)| error)
+}
+
+/// As [`plan_commit`], for who wants to say where a refused plan is in conflict and what would fit.
+///
+/// # Errors
+/// As [`Call::PlanCommit`], with the header as the kernel left it: `conflict_at_ns` and `fits_ns` are 0 where it wrote none.
+pub fn plan_commit_explained(header: PlanHeader, entries: &[PlanEntry]) -> Result<u64, (Error, PlanHeader)> {
     #[repr(C)]
     struct Message {
         header: PlanHeader,
@@ -156,10 +173,12 @@ pub fn plan_commit(header: PlanHeader, entries: &[PlanEntry]) -> Result<u64, Err
     }
     let mut message = Message { header, entries: [PlanEntry::default(); abi::MAX_CELLS] };
     let count = entries.len().min(abi::MAX_CELLS);
+    (message.header.conflict_at_ns, message.header.fits_ns) = (0, 0);
     message.header.entries = entries.len() as u32;
     message.entries[..count].copy_from_slice(&entries[..count]);
     let length = size_of::<PlanHeader>() + size_of_val(entries);
-    make(Call::PlanCommit, [Handle::MACHINE.register(), &raw const message as u64, length as u64, 0, 0])
+    let result = make(Call::PlanCommit, [Handle::MACHINE.register(), &raw mut message as u64, length as u64, 0, 0]);
+    result.map_err(|error| (error, message.header))
 }
 
 /// Reads what was typed; returns how many bytes, at most 16.

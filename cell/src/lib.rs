@@ -15,7 +15,7 @@
 //!
 //! - [`calls`]: the kernel's calls
 //! - [`time`]: the timebase, without a call
-//! - [`events`]: ticks, and who handles them
+//! - [`events`]: ticks and notifications, and who handles them
 //! - [`hart`]: what a hart knows about itself
 //! - [`arguments`]: what the manifest says
 //! - [`barrier`]: a meeting place for harts

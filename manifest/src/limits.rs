@@ -38,10 +38,10 @@ pub const SLICE_NS: RangeInclusive<u64> = 100_000..=1_000_000_000;
 /// How late a hart may start and not count as missed, in ns.
 pub const TOLERANCE_NS: RangeInclusive<u64> = 1..=1_000_000_000;
 
-/// A window's period, in ns.
+/// A window's or a budget's period, in ns.
 pub const PERIOD_NS: RangeInclusive<u64> = 100_000..=60_000_000_000;
 
-/// A window's length, in ns.
+/// A window's length or a budget, in ns.
 pub const WINDOW_NS: RangeInclusive<u64> = 10_000..=60_000_000_000;
 
 /// How long a system runs, in ns.

@@ -11,7 +11,7 @@ use core::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::conflict::{Claim, conflict};
+use crate::conflict::{Claim, conflict, overload};
 use crate::mistake::{Mistake, Mistakes};
 use crate::{Activation, Cell, Expect, Nanoseconds, Root, System, Threads, limits};
 use value::{Section, table};
@@ -164,10 +164,14 @@ fn read_cell(
 fn check_conflicts(mistakes: &mut Mistakes<'_>, root: &Root, cells: &[Placed]) {
     let root_threads = Threads::List([0].to_vec());
     let mut claims = Vec::from([Claim { name: "root", threads: &root_threads, policy: root.policy }]);
+    // Those that fit beside each other: what does not fit is reported once, and not again with every cell after it.
+    let mut fitting = claims.clone();
     for Placed { cell, policy_place } in cells {
         let claim = Claim { name: &cell.name, threads: &cell.threads, policy: cell.policy };
-        if let Some(message) = claims.iter().find_map(|earlier| conflict(&claim, earlier)) {
-            mistakes.add(policy_place, message);
+        let conflict = claims.iter().find_map(|earlier| conflict(&claim, earlier));
+        match conflict.or_else(|| overload(&claim, &fitting)) {
+            Some(message) => mistakes.add(policy_place, message),
+            None => fitting.push(claim),
         }
         claims.push(claim);
     }

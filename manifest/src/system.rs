@@ -191,6 +191,13 @@ pub enum Policy {
         /// Its weight among the best-effort gangs ([`limits::WEIGHT`]).
         weight: u32,
     },
+    /// A budget in every period, used when the cell has work: when not all its harts are parked.
+    EventTriggered {
+        /// While it has work, its budget is renewed this often, beginning when it wakes, in ns ([`limits::PERIOD_NS`]).
+        period_ns: u64,
+        /// How long the gang runs in each period, and never longer, in ns ([`limits::WINDOW_NS`]); less than the period.
+        budget_ns: u64,
+    },
 }
 
 impl fmt::Display for Policy {
@@ -202,6 +209,9 @@ impl fmt::Display for Policy {
                 write!(f, "{} every {} at {}", Ns(length_ns), Ns(period_ns), Ns(phase_ns))
             }
             Self::BestEffort { weight } => write!(f, "best effort, weight {weight}"),
+            Self::EventTriggered { period_ns, budget_ns } => {
+                write!(f, "{} in every {} when there is work", Ns(budget_ns), Ns(period_ns))
+            }
         }
     }
 }
@@ -238,5 +248,18 @@ mod tests {
         assert_eq!(Threads::List(vec![1, 1]).resolve(4), Err(ThreadsError::Duplicate(1)));
         assert_eq!(Threads::List(vec![]).resolve(4), Err(ThreadsError::Empty));
         assert!(Threads::List(vec![u32::MAX]).resolve(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn policies_are_shown_as_people_say_them() {
+        let shown = |policy: Policy| alloc::format!("{policy}");
+        let (period_ns, budget_ns) = (5_000_000, 1_500_000);
+        assert_eq!(shown(Policy::EventTriggered { period_ns, budget_ns }), "1.5 ms in every 5 ms when there is work");
+        assert_eq!(
+            shown(Policy::TimeTriggered { period_ns, phase_ns: 0, length_ns: 1_000 }),
+            "1 us every 5 ms at 0 ns"
+        );
+        assert_eq!(shown(Policy::BestEffort { weight: 7 }), "best effort, weight 7");
+        assert_eq!(shown(Policy::Dedicated), "dedicated");
     }
 }

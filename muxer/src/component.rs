@@ -1,11 +1,16 @@
 //! The replicated part of a decision: all cells that share hardware threads with each other, directly or through others, at a boundary.
 //!
-//! Whatever is in a [`Component`] must be the same on each of its hardware threads. It moves from boundary to boundary, by nothing but the plan and itself.
+//! Whatever is in a [`Component`] must be the same on each of its hardware threads (but for activations that began under an earlier plan, which sway no
+//! decision). It moves from boundary to boundary, by nothing but the plan, the inputs and itself.
 
 use heapless::Vec;
 
-use crate::plan::{MAX_CELLS, is_best_effort};
-use crate::{CellId, Instant, Plan, Policy, Run, Span, ThreadSet};
+use crate::inputs::{Found, Inputs, News};
+use crate::plan::MAX_CELLS;
+use crate::reserve::{Account, Rules};
+use crate::threads::Bits;
+use crate::window::{next_start, window_at};
+use crate::{CellId, Instant, Plan, Policy, Run, Span};
 
 /// Virtual time per nanosecond at weight 1, so that dividing by the weight loses little.
 const SCALE: u64 = 1_024;
@@ -13,33 +18,57 @@ const SCALE: u64 = 1_024;
 /// Slices of the lightest cell by which a cell may be behind the next one; see [`Component::order`].
 const PATIENCE: u64 = 4;
 
+/// How many boundaries a late replica makes up for in one decision, before it gives up and asks for a repair.
+pub(crate) const CATCH_UP: usize = 256;
+
 /// A cell of the component.
-#[derive(Clone, Copy, Debug)]
-struct Member {
-    cell: CellId,
-    entry: u8,
-    /// Runs, or holds its hardware threads for the lead after its window.
-    holds: bool,
-    since: Instant,
-    virtual_time: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Member {
+    pub(crate) cell: CellId,
+    /// Its number in the plan.
+    pub(crate) entry: u16,
+    /// Periods in which a reserve that had work all the time did not get its budget.
+    pub(crate) missed: u32,
+    /// The members, a bit each, that share hardware threads with this one.
+    conflicts: u64,
+    /// Its activation.
+    pub(crate) since: Instant,
+    /// Since when it holds its hardware threads, as far as all replicas know.
+    began: Instant,
+    /// A reserve's account.
+    pub(crate) account: Account,
+    /// A best-effort cell's time, divided by its weight.
+    pub(crate) virtual_time: u64,
+    /// While it is idle: when it wakes by itself.
+    pub(crate) wakes: Instant,
+    /// The next input to read.
+    cursor: u64,
+    /// The input that was read and has not taken effect: when it does ([`Instant::NEVER`]: there is none), and what it says.
+    news_at: Instant,
+    news: News,
 }
 
-impl Member {
-    fn bit(&self) -> u64 {
-        1 << self.entry
-    }
-}
-
-/// The component at a boundary.
-#[derive(Clone, Debug)]
+/// The component at a boundary. Sets of members have a bit each, by place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Component {
-    /// In the order of (virtual time, cell).
-    members: Vec<Member, MAX_CELLS>,
-    /// By entry, a bit each: best-effort cells whose turn it was when windows held their hardware threads.
-    overdue: u64,
-    /// Whether best-effort cells have to take turns.
-    is_contested: bool,
-    has_best_effort: bool,
+    /// By place.
+    pub(crate) members: Vec<Member, MAX_CELLS>,
+    /// Best-effort members, by (virtual time, cell).
+    order: Vec<u8, MAX_CELLS>,
+    dedicated: u64,
+    windows: u64,
+    reserves: u64,
+    shares: u64,
+    /// Those whose inputs matter.
+    heard: u64,
+    /// Those that run, or hold their hardware threads for the lead after their window or budget.
+    pub(crate) holds: u64,
+    /// Those that have work.
+    pub(crate) ready: u64,
+    /// Reserves that have had work for all of their period.
+    whole: u64,
+    /// Best-effort cells whose turn it was when others held their hardware threads.
+    pub(crate) overdue: u64,
     /// The most virtual time by which a cell is kept behind the next one.
     patience: u64,
     /// The boundary.
@@ -47,147 +76,89 @@ pub(crate) struct Component {
     /// The boundary after it.
     next: Option<Instant>,
     digest: u64,
+    /// The slice of the timebase that the last boundary was in, and the digest before it.
+    audit: (u64, u64),
+    /// It missed too much to know what best-effort cells and reserves are owed: those do not run here.
+    pub(crate) is_lost: bool,
+    /// It learnt of an input after that had taken effect: others may have decided otherwise.
+    pub(crate) is_stale: bool,
 }
 
 impl Component {
-    /// The component of a hardware thread at the plan's effective instant, with no past.
-    pub(crate) fn new(plan: &Plan, thread: usize) -> Self {
-        let mut component = Self::idle(plan, thread);
-        component.step(plan, plan.effective(), true);
-        component
-    }
-
-    /// Before its first step.
-    fn idle(plan: &Plan, thread: usize) -> Self {
+    /// Before its first step, with all best-effort cells level and all reserves in their first period.
+    pub(crate) fn idle<const C: usize, const W: usize>(plan: &Plan<C, W>, thread: usize) -> Self {
         let mut component = Self {
             members: Vec::new(),
+            order: Vec::new(),
+            dedicated: 0,
+            windows: 0,
+            reserves: 0,
+            shares: 0,
+            heard: 0,
+            holds: 0,
+            ready: 0,
+            whole: 0,
             overdue: 0,
-            is_contested: false,
-            has_best_effort: false,
             patience: 0,
             at: plan.effective(),
             next: None,
             digest: plan.number(),
+            audit: (0, 0),
+            is_lost: false,
+            is_stale: false,
         };
         for index in plan.component_of(thread) {
             let entry = &plan.entries()[index];
-            let (since, virtual_time) = (Instant::default(), 0);
-            let member = Member { cell: entry.cell, entry: index as u8, holds: false, since, virtual_time };
-            let _ = component.members.push(member);
-            component.is_contested |= plan.has_rival(index);
-            if let Policy::BestEffort { weight } = entry.policy {
-                component.has_best_effort = true;
-                component.patience = component.patience.max(charge(plan.slice().as_nanos(), weight) * PATIENCE);
-            }
-        }
-        component
-    }
-
-    /// The component of a hardware thread under the plan `new`, after what `self` was under the plan `old`. Every hardware thread of the new component
-    /// decides alike how much of the past is kept, because that depends on the two plans only:
-    ///
-    /// - A component that the change does not touch does not notice it.
-    /// - One that lies within an old one keeps who runs and who is owed time: all its hardware threads know of it. A best-effort cell that is new
-    ///   starts level with the one that is owed most.
-    /// - One that joins hardware threads whose past is not known to all begins afresh.
-    ///
-    /// In each case a gang that goes on with the same hardware threads keeps its activation.
-    pub(crate) fn succeed(&mut self, old: &Plan, new: &Plan, thread: usize) -> Self {
-        let mut component = Self::idle(new, thread);
-        self.advance(old, new.effective() - Span::from_nanos(1));
-        if self.is_untouched(old, &component, new) {
-            return self.renumbered(old, &component, new);
-        }
-        self.charge(old, new.effective());
-        let is_known = new.component_threads(thread).is_within(old.component_threads(thread));
-        let mut owed_most = None;
-        let mut newcomers = 0_u64;
-        for member in &mut component.members {
-            let entry = &new.entries()[usize::from(member.entry)];
-            let before = self.members.iter().find(|before| before.cell == member.cell);
-            let Some((before, former)) = before.map(|before| (before, &old.entries()[usize::from(before.entry)]))
-            else {
-                newcomers |= member.bit();
-                continue;
-            };
-            // Who ran must not sway a decision unless all know it.
-            if before.holds && former.threads == entry.threads && (is_known || !is_best_effort(entry)) {
-                member.holds = true;
-                member.since = before.since;
-            }
-            if !(is_best_effort(entry) && is_best_effort(former)) {
-                newcomers |= member.bit();
-            } else if is_known {
-                member.virtual_time = before.virtual_time;
-                owed_most = Some(owed_most.map_or(before.virtual_time, |most: u64| most.min(before.virtual_time)));
-                if self.overdue & before.bit() != 0 {
-                    component.overdue |= member.bit();
+            let place = component.members.len() as u8;
+            let bit = 1 << place;
+            match entry.policy {
+                Policy::Dedicated => component.dedicated |= bit,
+                Policy::TimeTriggered { .. } => component.windows |= bit,
+                Policy::EventTriggered { .. } => component.reserves |= bit,
+                Policy::BestEffort { weight } => {
+                    component.shares |= bit;
+                    let _ = component.order.push(place);
+                    let slices = charge(plan.slice().as_nanos(), weight).saturating_mul(PATIENCE);
+                    component.patience = component.patience.max(slices);
                 }
             }
-        }
-        for member in &mut component.members {
-            if newcomers & member.bit() != 0 && is_best_effort(&new.entries()[usize::from(member.entry)]) {
-                member.virtual_time = owed_most.unwrap_or(0);
+            if plan.hears_entry(index) {
+                component.heard |= bit;
             }
+            let _ = component.members.push(Member {
+                cell: entry.cell,
+                entry: index as u16,
+                missed: 0,
+                conflicts: plan.place(index).conflicts,
+                since: Instant::default(),
+                began: Instant::default(),
+                account: Account::default(),
+                virtual_time: 0,
+                wakes: Instant::NEVER,
+                cursor: 0,
+                news_at: Instant::NEVER,
+                news: News::Wake,
+            });
         }
-        component.step(new, new.effective(), !is_known);
-        for before in self.members.iter().filter(|before| before.holds) {
-            let former = &old.entries()[usize::from(before.entry)];
-            component.resume(new, before.cell, before.since, Some(former.threads));
-        }
+        component.ready = component.shares | component.reserves;
         component
     }
 
-    /// Whether a component has the same cells under both plans, and the same rules.
-    fn is_untouched(&self, old: &Plan, after: &Self, new: &Plan) -> bool {
-        old.slice() == new.slice()
-            && old.lead() == new.lead()
-            && self.members.len() == after.members.len()
-            && after.members.iter().all(|member| {
-                let entry = &new.entries()[usize::from(member.entry)];
-                self.members.iter().any(|before| old.entries()[usize::from(before.entry)] == *entry)
-            })
-    }
-
-    /// The same, with the numbers that the new plan gives its entries.
-    fn renumbered(&self, old: &Plan, after: &Self, new: &Plan) -> Self {
-        let mut component = self.clone();
-        component.overdue = 0;
-        for member in &mut component.members {
-            let entry = &old.entries()[usize::from(member.entry)];
-            let overdue = self.overdue & member.bit() != 0;
-            let place = after.members.iter().find(|other| new.entries()[usize::from(other.entry)] == *entry);
-            member.entry = place.map_or(member.entry, |other| other.entry);
-            if overdue {
-                component.overdue |= member.bit();
-            }
-        }
-        component
-    }
-
-    /// A gang that holds its hardware threads has done so since `since`, before this plan: it is no new activation unless a window starts now.
-    pub(crate) fn resume(&mut self, plan: &Plan, cell: CellId, since: Instant, threads: Option<ThreadSet>) {
-        let at = self.at;
-        for member in self.members.iter_mut().filter(|member| member.holds && member.cell == cell) {
-            let entry = &plan.entries()[usize::from(member.entry)];
-            if threads.is_none_or(|threads| threads == entry.threads) && !starts_at(&entry.policy, at) {
-                member.since = since;
-            }
-        }
-    }
-
-    /// Becomes what `other` is.
+    /// Becomes what `other` is. (A clone would be made elsewhere and then copied.)
     pub(crate) fn copy(&mut self, other: &Self) {
-        self.members.clear();
         // Both have the same capacity.
+        self.members.clear();
         let _ = self.members.extend_from_slice(&other.members);
-        self.overdue = other.overdue;
-        self.is_contested = other.is_contested;
-        self.has_best_effort = other.has_best_effort;
+        self.order.clear();
+        let _ = self.order.extend_from_slice(&other.order);
+        let Self { members: _, order: _, dedicated, windows, reserves, shares, heard, holds, ready, whole, .. } = *other;
+        (self.dedicated, self.windows, self.reserves, self.shares, self.heard) =
+            (dedicated, windows, reserves, shares, heard);
+        (self.holds, self.ready, self.whole, self.overdue) = (holds, ready, whole, other.overdue);
         self.patience = other.patience;
-        self.at = other.at;
-        self.next = other.next;
-        self.digest = other.digest;
+        (self.at, self.next) = (other.at, other.next);
+        (self.digest, self.audit) = (other.digest, other.audit);
+        (self.is_lost, self.is_stale) = (other.is_lost, other.is_stale);
     }
 
     /// The boundary it is at.
@@ -205,190 +176,385 @@ impl Component {
         self.digest
     }
 
-    /// What runs on a hardware thread.
-    pub(crate) fn occupant(&self, plan: &Plan, thread: usize) -> Option<Run> {
-        let holder = self
-            .members
-            .iter()
-            .find(|member| member.holds && plan.entries()[usize::from(member.entry)].threads.contains(thread))?;
-        Some(Run { cell: holder.cell, since: holder.since })
+    /// The number of the present slice and the fingerprint of all before it; none where decisions depend on nothing before.
+    pub(crate) fn audit(&self) -> Option<(u64, u64)> {
+        (self.remembers() && self.audit.0 != 0).then_some(self.audit)
     }
 
-    /// Moves through all boundaries to `instant`. Windows alone depend on nothing before: their boundaries are skipped but for the last one.
-    pub(crate) fn advance(&mut self, plan: &Plan, instant: Instant) {
+    /// Whether decisions depend on earlier ones. Windows alone do not.
+    fn remembers(&self) -> bool {
+        self.shares | self.reserves != 0 && !self.is_lost
+    }
+
+    /// What runs on a hardware thread, of whose members `here` has the bits.
+    pub(crate) fn occupant(&self, here: u64) -> Option<Run> {
+        let holder = Bits(self.holds & here).next()?;
+        let member = self.members.get(usize::from(holder))?;
+        Some(Run { cell: member.cell, since: member.since })
+    }
+
+    /// Reads inputs that were published since. Returns whether one came that changes what was known to come, and notes if one comes too late.
+    pub(crate) fn listen(&mut self, inputs: &impl Inputs) -> bool {
+        let mut is_new = false;
+        for place in Bits(self.heard) {
+            let member = &mut self.members[usize::from(place)];
+            if member.news_at != Instant::NEVER {
+                continue;
+            }
+            match inputs.read(member.cell, member.cursor) {
+                Found::Nothing => {}
+                Found::Lost => {
+                    self.forget();
+                    return true;
+                }
+                Found::Input(input) => {
+                    member.news_at = input.effect;
+                    member.news = input.news;
+                    self.is_stale |= input.effect <= self.at;
+                    let effect = input.effect.max(self.at + Span::from_nanos(1));
+                    self.next = Some(self.next.map_or(effect, |next| next.min(effect)));
+                    is_new = true;
+                }
+            }
+        }
+        is_new
+    }
+
+    /// Gives up on what depends on the past. Dedicated cells and windows do not.
+    pub(crate) fn forget(&mut self) {
+        self.is_lost = true;
+        self.holds &= self.dedicated | self.windows;
+        self.ready = 0;
+        self.heard = 0;
+        self.overdue = 0;
+        self.digest = 0;
+        // Windows are placed anew, from the boundary after this one.
+        self.next = Some(self.at + Span::from_nanos(1));
+    }
+
+    /// Moves through all boundaries to `instant`, or gives up if there are too many. Windows alone depend on nothing before: their boundaries are skipped but
+    /// for the last one.
+    pub(crate) fn advance<const C: usize, const W: usize>(
+        &mut self,
+        plan: &Plan<C, W>,
+        instant: Instant,
+        inputs: &impl Inputs,
+    ) {
+        let mut steps = 0;
         while let Some(next) = self.next.filter(|next| *next <= instant) {
-            let boundary = if self.has_best_effort { next } else { self.last_boundary(plan, instant).max(next) };
-            self.step(plan, boundary, false);
+            let skips = !self.remembers();
+            let boundary = if skips { self.last_boundary(plan, instant).max(next) } else { next };
+            self.step(plan, boundary, false, inputs);
+            steps += 1;
+            if steps == CATCH_UP && !self.is_lost {
+                self.forget();
+            }
         }
     }
 
     /// Moves to the next boundary, if there is one.
-    pub(crate) fn advance_once(&mut self, plan: &Plan) -> bool {
+    pub(crate) fn advance_once<const C: usize, const W: usize>(
+        &mut self,
+        plan: &Plan<C, W>,
+        inputs: &impl Inputs,
+    ) -> bool {
         let Some(next) = self.next else { return false };
-        self.step(plan, next, false);
+        self.step(plan, next, false, inputs);
         true
     }
 
-    /// Moves the state to the boundary `t`. Best-effort cells are picked anew `afresh`, at slice boundaries, and when an overdue one can run.
-    fn step(&mut self, plan: &Plan, t: Instant, afresh: bool) {
-        let ran = self.charge(plan, t);
-        let mut free = self.place_windows(plan, t);
-        self.order();
-        let turn = afresh
-            || self.is_contested
-                && (t.as_nanos().is_multiple_of(plan.slice().as_nanos()) || self.is_overdue_one_able(plan, t, free));
-        if turn {
-            self.overdue = 0;
-        } else {
-            free = self.keep(plan, free, ran);
+    /// Moves the state to the boundary `t`: time is charged, inputs take effect, budgets are renewed; then hardware threads go to dedicated cells and
+    /// windows, to reserves, and to best-effort cells. These are picked anew `afresh`, at slice boundaries, and when an overdue one can run.
+    pub(crate) fn step<const C: usize, const W: usize>(
+        &mut self,
+        plan: &Plan<C, W>,
+        t: Instant,
+        afresh: bool,
+        inputs: &impl Inputs,
+    ) {
+        let slice = t.as_nanos() / plan.slice().as_nanos();
+        if slice != self.audit.0 {
+            self.audit = (slice, self.digest);
         }
-        self.fill(plan, t, free, ran, turn);
+        let held = self.holds;
+        self.charge(plan, t);
+        self.hear(plan, t, inputs);
+        self.renew(plan, t);
+        self.place_windows(plan, t, held);
+        if !self.is_lost {
+            self.place_reserves(plan, t, held);
+            self.order();
+            self.place_shares(plan, t, held, afresh);
+        }
         self.at = t;
         self.next = self.next_boundary(plan, t);
-        let holding = self.members.iter().filter(|member| member.holds).fold(0, |bits, member| bits | member.bit());
-        let past = if self.has_best_effort { self.digest } else { plan.number() };
-        self.digest = mix(past ^ mix(t.as_nanos()) ^ holding);
+        let past = if self.remembers() { self.digest } else { plan.number() };
+        self.digest = mix(past ^ mix(t.as_nanos()) ^ self.holds ^ self.ready.rotate_left(32));
     }
 
-    /// Charges best-effort gangs for the time up to `t`. Returns those that ran, by entry, and leaves them stopped.
-    fn charge(&mut self, plan: &Plan, t: Instant) -> u64 {
-        let elapsed = t.since(self.at).as_nanos();
-        let mut ran = 0;
-        for member in self.members.iter_mut().filter(|member| member.holds) {
-            if let Policy::BestEffort { weight } = plan.entries()[usize::from(member.entry)].policy {
-                member.virtual_time = member.virtual_time.saturating_add(charge(elapsed, weight));
-                ran |= member.bit();
+    /// Charges gangs for the time up to `t`.
+    pub(crate) fn charge<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>, t: Instant) {
+        let elapsed = t.since(self.at);
+        for place in Bits(self.holds & (self.shares | self.reserves)) {
+            let member = &mut self.members[usize::from(place)];
+            match plan.entries()[usize::from(member.entry)].policy {
+                Policy::BestEffort { weight } => {
+                    let charge = charge(elapsed.as_nanos(), weight);
+                    member.virtual_time = member.virtual_time.saturating_add(charge);
+                }
+                _ => member.account.charge(elapsed),
             }
         }
-        ran
     }
 
-    /// Dedicated gangs and those in their windows hold their hardware threads, nobody else does. Returns what is left.
-    fn place_windows(&mut self, plan: &Plan, t: Instant) -> ThreadSet {
-        let mut free = ThreadSet::from_bits(u64::MAX);
-        for member in &mut self.members {
-            let entry = &plan.entries()[usize::from(member.entry)];
-            let held = member.holds;
-            member.holds = match entry.policy {
-                Policy::Dedicated => {
-                    if !held {
-                        member.since = t;
-                    }
-                    true
+    /// Lets inputs take effect, and wakes whose time has come.
+    fn hear<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>, t: Instant, inputs: &impl Inputs) {
+        self.listen(inputs);
+        for place in Bits(self.heard) {
+            // A replica that is not late finds one input at a time; a log holds no more than this.
+            for _ in 0..crate::inputs::LOG_ENTRIES {
+                let member = &mut self.members[usize::from(place)];
+                let due = member.news_at.min(member.wakes);
+                if due > t {
+                    break;
                 }
-                Policy::TimeTriggered { period, phase, length } => {
-                    match window_at(t, period, phase, length + plan.lead()) {
-                        Some(start) => {
-                            // Each window is an activation. One that a plan finds in progress starts with the plan.
-                            if start == t || start > self.at {
-                                member.since = start;
-                            } else if !held {
-                                member.since = t;
-                            }
-                            true
-                        }
-                        None => false,
+                if member.wakes <= member.news_at {
+                    self.wake(plan, place, t);
+                    continue;
+                }
+                self.is_stale |= member.news_at < t;
+                member.news_at = Instant::NEVER;
+                member.cursor += 1;
+                match member.news {
+                    News::Wake => self.wake(plan, place, t),
+                    News::Idle { until } => {
+                        member.wakes = until;
+                        self.ready &= !(1 << place);
+                        self.whole &= !(1 << place);
                     }
                 }
-                Policy::BestEffort { .. } => false,
+                self.listen(inputs);
+            }
+        }
+    }
+
+    /// A cell has work again.
+    fn wake<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>, place: u8, t: Instant) {
+        let bit = 1 << place;
+        let least = self.least_virtual_time();
+        let member = &mut self.members[usize::from(place)];
+        member.wakes = Instant::NEVER;
+        if self.ready & bit != 0 {
+            return;
+        }
+        self.ready |= bit;
+        match rules(plan, member) {
+            Some(rules) => {
+                if member.account.wake(&rules, t) {
+                    self.whole |= bit;
+                }
+            }
+            // What it did not use it does not get later.
+            None => member.virtual_time = member.virtual_time.max(least.unwrap_or(0)),
+        }
+    }
+
+    /// The virtual time of the best-effort cell with work that is owed most.
+    fn least_virtual_time(&self) -> Option<u64> {
+        Bits(self.ready & self.shares).map(|place| self.members[usize::from(place)].virtual_time).min()
+    }
+
+    /// Starts a reserve's first period.
+    pub(crate) fn open<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>, place: u8, t: Instant) {
+        let member = &mut self.members[usize::from(place)];
+        if let Some(rules) = rules(plan, member).filter(|_| self.ready & 1 << place != 0) {
+            member.account = rules.fresh(t);
+            self.whole |= 1 << place;
+        }
+    }
+
+    /// Renews the budgets of reserves with work at their deadlines.
+    fn renew<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>, t: Instant) {
+        for place in Bits(self.reserves & self.ready) {
+            let bit = 1 << place;
+            let member = &mut self.members[usize::from(place)];
+            let Some(rules) = rules(plan, member).filter(|_| member.account.deadline <= t) else { continue };
+            if self.whole & bit != 0 && member.account.is_worth_a_start(&rules) {
+                member.missed = member.missed.saturating_add(1);
+            }
+            member.account.renew(&rules, t);
+            self.whole |= bit;
+        }
+    }
+
+    /// Dedicated gangs and those in their windows hold their hardware threads, nobody else does.
+    fn place_windows<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>, t: Instant, held: u64) {
+        self.holds = self.dedicated;
+        for place in Bits(self.dedicated & !held) {
+            self.begin(place, t, t);
+        }
+        for place in Bits(self.windows) {
+            let bit = 1 << place;
+            let Policy::TimeTriggered { period, phase, length } = self.policy(plan, place) else { continue };
+            let Some(start) = window_at(t, period, phase, length + plan.lead()) else { continue };
+            self.holds |= bit;
+            // Each window is an activation. One that a plan finds in progress starts with the plan.
+            if start == t || start > self.at {
+                self.begin(place, start, t);
+            } else if held & bit == 0 {
+                self.begin(place, t, t);
+            }
+        }
+    }
+
+    fn begin(&mut self, place: u8, since: Instant, t: Instant) {
+        let member = &mut self.members[usize::from(place)];
+        member.since = since;
+        member.began = t;
+    }
+
+    fn policy<const C: usize, const W: usize>(&self, plan: &Plan<C, W>, place: u8) -> Policy {
+        plan.entries()[usize::from(self.members[usize::from(place)].entry)].policy
+    }
+
+    /// Free hardware threads go to reserves with work and budget that fit, the earliest deadline first (ties: the lowest cell id).
+    fn place_reserves<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>, t: Instant, held: u64) {
+        let mut waiting = self.reserves & self.ready;
+        while waiting != 0 {
+            let key = |place: &u8| {
+                let member = &self.members[usize::from(*place)];
+                (member.account.deadline, member.cell)
             };
-            if member.holds {
-                free = free.without(entry.threads);
+            let Some(place) = Bits(waiting).min_by_key(key) else { return };
+            let bit = 1 << place;
+            waiting &= !bit;
+            let is_free = self.members[usize::from(place)].conflicts & self.holds == 0;
+            let is_running = held & bit != 0;
+            let Some(rules) = rules(plan, &self.members[usize::from(place)]) else { continue };
+            let member = &mut self.members[usize::from(place)];
+            if is_running {
+                if member.account.left == 0 {
+                    continue;
+                }
+                if is_free {
+                    self.holds |= bit;
+                } else {
+                    member.account.refund(&rules, t.since(member.began));
+                }
+            } else if is_free && member.account.is_worth_a_start(&rules) && !self.is_stopped_soon(plan, t, place) {
+                self.holds |= bit;
+                self.begin(place, t, t);
             }
         }
-        free
     }
 
     /// Sorts, and brings those together who are too far apart: what a cell could not use long ago it does not get back at once at the others' cost. The order
     /// stays, and with it who is next. So virtual times stay small whatever happens.
     fn order(&mut self) {
-        self.members.sort_unstable_by_key(|member| (member.virtual_time, member.cell));
+        let members = &mut self.members;
+        // Nearly in order from the last time.
+        for end in 1..self.order.len() {
+            let key = |place: u8| (members[usize::from(place)].virtual_time, members[usize::from(place)].cell);
+            let mut place = end;
+            while place > 0 && key(self.order[place - 1]) > key(self.order[place]) {
+                self.order.swap(place - 1, place);
+                place -= 1;
+            }
+        }
         let (mut before, mut now) = (0, 0_u64);
-        for member in &mut self.members {
+        for place in &self.order {
+            let member = &mut members[usize::from(*place)];
             now += (member.virtual_time - before).min(self.patience);
             before = core::mem::replace(&mut member.virtual_time, now);
         }
     }
 
-    /// Whether a cell that missed its turn because of windows could run now.
-    fn is_overdue_one_able(&self, plan: &Plan, t: Instant, free: ThreadSet) -> bool {
-        self.overdue != 0
-            && self.members.iter().filter(|member| self.overdue & member.bit() != 0).any(|member| {
-                let threads = plan.entries()[usize::from(member.entry)].threads;
-                threads.is_within(free) && !self.is_stopped_soon(plan, t, threads)
-            })
-    }
-
-    /// Best-effort gangs that ran and still fit go on. Returns what is left.
-    fn keep(&mut self, plan: &Plan, mut free: ThreadSet, ran: u64) -> ThreadSet {
-        for member in self.members.iter_mut().filter(|member| ran & member.bit() != 0) {
-            let threads = plan.entries()[usize::from(member.entry)].threads;
-            if threads.is_within(free) {
-                member.holds = true;
-                free = free.without(threads);
+    /// What is left goes to best-effort gangs. Those that ran go on if they fit, unless it is a turn; then come those that fit, the least virtual time first. In a turn,
+    /// whom nothing but windows and reserves kept from running is overdue.
+    fn place_shares<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>, t: Instant, held: u64, afresh: bool) {
+        let able = self.shares & self.ready;
+        let is_contested = able & self.heard != 0;
+        let is_slice = t.as_nanos().is_multiple_of(plan.slice().as_nanos());
+        let turn = afresh || is_contested && (is_slice || self.is_overdue_one_able(plan, t));
+        if turn {
+            self.overdue = 0;
+        } else {
+            for place in Bits(able & held) {
+                if self.members[usize::from(place)].conflicts & self.holds == 0 {
+                    self.holds |= 1 << place;
+                }
             }
         }
-        free
-    }
-
-    /// Free hardware threads go to best-effort gangs that fit, the least virtual time first. In a `turn`, whom nothing but windows kept from running
-    /// is overdue.
-    fn fill(&mut self, plan: &Plan, t: Instant, mut free: ThreadSet, ran: u64, turn: bool) {
-        let mut taken = ThreadSet::EMPTY;
-        for place in 0..self.members.len() {
-            let member = self.members[place];
-            let entry = &plan.entries()[usize::from(member.entry)];
-            if member.holds || !is_best_effort(entry) {
+        for number in 0..self.order.len() {
+            let place = self.order[number];
+            let bit = 1 << place;
+            if able & bit == 0 || self.holds & bit != 0 {
                 continue;
             }
-            let is_new = ran & member.bit() == 0;
-            if entry.threads.is_within(free) && !(is_new && self.is_stopped_soon(plan, t, entry.threads)) {
-                let member = &mut self.members[place];
-                member.holds = true;
-                if is_new {
-                    member.since = t;
+            let is_running = held & bit != 0;
+            let conflicts = self.members[usize::from(place)].conflicts;
+            if conflicts & self.holds == 0 && (is_running || !self.is_stopped_soon(plan, t, place)) {
+                self.holds |= bit;
+                self.overdue &= !bit;
+                if !is_running {
+                    self.begin(place, t, t);
                 }
-                self.overdue &= !member.bit();
-                free = free.without(entry.threads);
-                taken = taken.union(entry.threads);
-            } else if turn && !entry.threads.intersects(taken) {
-                self.overdue |= member.bit();
+            } else if turn && conflicts & self.holds & self.shares == 0 {
+                self.overdue |= bit;
             }
         }
     }
 
-    /// Whether a window on one of these hardware threads starts within two leads.
-    fn is_stopped_soon(&self, plan: &Plan, t: Instant, threads: ThreadSet) -> bool {
-        let soon = t + plan.lead() + plan.lead();
-        self.members.iter().any(|member| {
-            let entry = &plan.entries()[usize::from(member.entry)];
-            match entry.policy {
-                Policy::TimeTriggered { period, phase, .. } => {
-                    entry.threads.intersects(threads) && next_start(t, period, phase) < soon
-                }
-                _ => false,
-            }
+    /// Whether a cell that missed its turn because of others' windows or budgets could run now.
+    fn is_overdue_one_able<const C: usize, const W: usize>(&self, plan: &Plan<C, W>, t: Instant) -> bool {
+        Bits(self.overdue & self.ready).any(|place| {
+            self.members[usize::from(place)].conflicts & self.holds == 0 && !self.is_stopped_soon(plan, t, place)
         })
     }
 
-    fn next_boundary(&self, plan: &Plan, t: Instant) -> Option<Instant> {
-        let windows = self.members.iter().filter_map(|member| match plan.entries()[usize::from(member.entry)].policy {
-            Policy::TimeTriggered { period, phase, length } => {
-                Some(match window_at(t, period, phase, length + plan.lead()) {
-                    Some(start) => start + length + plan.lead(),
-                    None => next_start(t, period, phase),
-                })
+    /// Whether a window on a member's hardware threads starts within two leads.
+    fn is_stopped_soon<const C: usize, const W: usize>(&self, plan: &Plan<C, W>, t: Instant, place: u8) -> bool {
+        let soon = t + plan.lead().times(2);
+        Bits(self.members[usize::from(place)].conflicts & self.windows).any(|window| match self.policy(plan, window) {
+            Policy::TimeTriggered { period, phase, .. } => next_start(t, period, phase) < soon,
+            _ => false,
+        })
+    }
+
+    fn next_boundary<const C: usize, const W: usize>(&self, plan: &Plan<C, W>, t: Instant) -> Option<Instant> {
+        let mut next = Instant::NEVER;
+        for place in Bits(self.windows) {
+            let Policy::TimeTriggered { period, phase, length } = self.policy(plan, place) else { continue };
+            next = next.min(match window_at(t, period, phase, length + plan.lead()) {
+                Some(start) => start + length + plan.lead(),
+                None => next_start(t, period, phase),
+            });
+        }
+        if self.is_lost {
+            return Some(next).filter(|next| *next != Instant::NEVER);
+        }
+        for place in Bits(self.reserves & self.ready) {
+            let member = &self.members[usize::from(place)];
+            next = next.min(member.account.deadline);
+            if self.holds & 1 << place != 0 {
+                next = next.min(t + Span::from_nanos(member.account.left));
             }
-            _ => None,
-        });
-        let slice = plan.slice().as_nanos();
-        let turn = self.is_contested.then(|| Instant::from_nanos((t.as_nanos() / slice + 1).saturating_mul(slice)));
-        windows.chain(turn).min()
+        }
+        for place in Bits(self.heard) {
+            let member = &self.members[usize::from(place)];
+            next = next.min(member.wakes.min(member.news_at).max(t + Span::from_nanos(1)));
+        }
+        let contenders = self.shares & self.ready & self.heard;
+        if contenders.count_ones() > 1 {
+            let slice = plan.slice().as_nanos();
+            next = next.min(Instant::from_nanos((t.as_nanos() / slice + 1).saturating_mul(slice)));
+        }
+        Some(next).filter(|next| *next != Instant::NEVER)
     }
 
     /// The last start or end of a window up to `instant`.
-    fn last_boundary(&self, plan: &Plan, instant: Instant) -> Instant {
-        let last = |member: &Member| match plan.entries()[usize::from(member.entry)].policy {
+    fn last_boundary<const C: usize, const W: usize>(&self, plan: &Plan<C, W>, instant: Instant) -> Instant {
+        let last = |place: u8| match self.policy(plan, place) {
             Policy::TimeTriggered { period, phase, length } => {
                 let start = window_at(instant, period, phase, period)?;
                 let end = start + length + plan.lead();
@@ -396,35 +562,114 @@ impl Component {
             }
             _ => None,
         };
-        self.members.iter().filter_map(last).max().unwrap_or(self.at)
+        Bits(self.windows).filter_map(last).max().unwrap_or(self.at)
+    }
+
+    /// Takes over what another state knows of a cell's inputs.
+    pub(crate) fn inherit_inputs(&mut self, place: u8, other: &Self, from: u8) {
+        let before = other.members[usize::from(from)];
+        let member = &mut self.members[usize::from(place)];
+        member.wakes = before.wakes;
+        member.cursor = before.cursor;
+        member.news_at = before.news_at;
+        member.news = before.news;
+        if other.ready & 1 << from == 0 {
+            self.ready &= !(1 << place);
+        }
+    }
+
+    /// Finds out from a cell's inputs whether it has work at `t`: from those that took effect by then, which all muxers can see.
+    pub(crate) fn read_inputs(&mut self, place: u8, t: Instant, inputs: &impl Inputs) {
+        let member = &mut self.members[usize::from(place)];
+        let mut position = inputs.end(member.cell);
+        while let Some(last) = position.checked_sub(1) {
+            match inputs.read(member.cell, last) {
+                Found::Input(input) if input.effect > t => position = last,
+                Found::Input(input) => {
+                    if let News::Idle { until } = input.news
+                        && until > t
+                    {
+                        member.wakes = until;
+                        self.ready &= !(1 << place);
+                    }
+                    break;
+                }
+                Found::Nothing | Found::Lost => break,
+            }
+        }
+        member.cursor = position;
+    }
+
+    /// Which members are heard, by place.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// Which members have a reserve, by place.
+    pub(crate) fn reserves(&self) -> u64 {
+        self.reserves
+    }
+
+    /// Whether a reserve has had work for all of its period.
+    pub(crate) fn is_whole(&self, place: u8) -> bool {
+        self.whole & 1 << place != 0
+    }
+
+    pub(crate) fn set_whole(&mut self, place: u8) {
+        self.whole |= 1 << place;
+    }
+
+    /// Gives each member the place that `map` says; `after` has them there.
+    pub(crate) fn permute(&mut self, map: &[u8], after: &Self) {
+        let moved = |bits: u64| Bits(bits).fold(0, |moved, place| moved | 1 << map[usize::from(place)]);
+        let before = self.members.clone();
+        for (from, member) in before.iter().enumerate() {
+            let to = usize::from(map[from]);
+            self.members[to] = Member { conflicts: after.members[to].conflicts, ..*member };
+        }
+        for place in &mut self.order {
+            *place = map[usize::from(*place)];
+        }
+        self.dedicated = moved(self.dedicated);
+        self.windows = moved(self.windows);
+        self.reserves = moved(self.reserves);
+        self.shares = moved(self.shares);
+        self.heard = moved(self.heard);
+        self.holds = moved(self.holds);
+        self.ready = moved(self.ready);
+        self.whole = moved(self.whole);
+        self.overdue = moved(self.overdue);
+    }
+
+    /// Goes on from another instant under another plan's number, with nobody running and nobody charged.
+    pub(crate) fn jump(&mut self, number: u64, at: Instant) {
+        self.at = at;
+        self.holds = 0;
+        self.digest = number;
+        self.is_lost = false;
+        self.is_stale = false;
+    }
+}
+
+impl Member {
+    /// Goes on with the activation that it had under the plan before.
+    pub(crate) fn keep_activation(&mut self, before: &Self) {
+        self.since = before.since;
+        self.began = before.began;
+    }
+}
+
+/// The rules of a member that has a reserve.
+fn rules<const C: usize, const W: usize>(plan: &Plan<C, W>, member: &Member) -> Option<Rules> {
+    match plan.entries()[usize::from(member.entry)].policy {
+        Policy::EventTriggered { period, budget } => Some(Rules { budget, period, lead: plan.lead() }),
+        _ => None,
     }
 }
 
 /// Virtual time for a time.
 fn charge(elapsed: u64, weight: u32) -> u64 {
     elapsed.saturating_mul(SCALE) / u64::from(weight)
-}
-
-/// Whether a window starts at `t`.
-fn starts_at(policy: &Policy, t: Instant) -> bool {
-    match *policy {
-        Policy::TimeTriggered { period, phase, length } => window_at(t, period, phase, length) == Some(t),
-        _ => false,
-    }
-}
-
-/// The start of the window that `t` is in, if it is in one.
-fn window_at(t: Instant, period: Span, phase: Span, length: Span) -> Option<Instant> {
-    let into = t.as_nanos().checked_sub(phase.as_nanos())? % period.as_nanos();
-    (into < length.as_nanos()).then(|| t - Span::from_nanos(into))
-}
-
-/// The first window start after `t`.
-fn next_start(t: Instant, period: Span, phase: Span) -> Instant {
-    match t.as_nanos().checked_sub(phase.as_nanos()) {
-        None => Instant::from_nanos(phase.as_nanos()),
-        Some(past) => t - Span::from_nanos(past % period.as_nanos()) + period,
-    }
 }
 
 /// A cheap bijective hash (the finaliser of splitmix64).

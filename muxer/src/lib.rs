@@ -6,6 +6,7 @@
 //! section 3.5.4).
 //!
 //! ```
+//! use muxer::inputs::NoInputs;
 //! use muxer::{CellId, Entry, Instant, Plan, Policy, Replica, Span, Spec, ThreadSet};
 //!
 //! let both = ThreadSet::from_bits(0b11);
@@ -21,9 +22,9 @@
 //!     machine: both,
 //!     entries: &entries,
 //! };
-//! let plan = Plan::validate(&spec).expect("nothing is in conflict");
-//! let mut replica = Replica::new(0, &plan, None);
-//! let decision = replica.decide(&plan, Instant::from_nanos(0));
+//! let plan: Plan = Plan::validate(&spec).expect("nothing is in conflict");
+//! let mut replica = Replica::new(0, &plan, None, &NoInputs);
+//! let decision = replica.decide(&plan, Instant::from_nanos(0), &NoInputs);
 //! assert_eq!(decision.run.map(|run| run.cell), Some(CellId(1)));
 //! assert_eq!(decision.until, Some(Instant::from_nanos(10_000_000)));
 //! ```
@@ -32,22 +33,28 @@
 //! - [`timebase`]: from a time-stamp counter to the timebase and back; offsets between hardware threads
 //! - [`lead`]: how early to arm a timer
 //! - [`plan`]: plans and their validation
+//! - [`inputs`]: what cells say of themselves (that they have work, or have none), and how all muxers come to act on it at the same instant
 //! - [`replica`]: the decisions. [`Replica::new`] for the first plan, [`Replica::adopt`] from plan to plan, [`Replica::decide`] in between
 
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod admission;
 mod component;
+pub mod inputs;
 pub mod lead;
 pub mod plan;
 pub mod replica;
+mod reserve;
 #[cfg(test)]
 mod simulator;
+mod succession;
 pub mod threads;
 pub mod time;
 pub mod timebase;
+mod window;
 
 pub use plan::{CellId, Entry, Plan, Policy, Reason, Refusal, Spec};
-pub use replica::{Decision, Replica, Run};
+pub use replica::{Checkpoint, Decision, Repair, Replica, Run, Trouble};
 pub use threads::ThreadSet;
 pub use time::{Instant, Span};

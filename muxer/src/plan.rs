@@ -4,13 +4,15 @@ use core::fmt;
 
 use heapless::Vec;
 
+use crate::admission::{self, Window};
+use crate::threads::Bits;
 use crate::{Instant, Span, ThreadSet};
 
-/// The most cells in a plan.
+/// The most cells in a plan, unless a larger number is asked for; and the most that can share hardware threads with each other, directly or through others.
 pub const MAX_CELLS: usize = 64;
 
-/// The shortest and the longest slice, period and window.
-const SHORTEST: Span = Span::from_micros(1);
+/// The shortest and the longest slice, period, budget and window.
+pub(crate) const SHORTEST: Span = Span::from_micros(1);
 const LONGEST: Span = Span::from_millis(1_000_000);
 
 /// The largest weight.
@@ -20,8 +22,8 @@ const HEAVIEST: u32 = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellId(pub u16);
 
-/// When a gang runs. Event-triggered reserves will join these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When a gang runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Policy {
     /// Always.
     Dedicated,
@@ -34,6 +36,13 @@ pub enum Policy {
         /// How long the gang runs in each window, in full.
         length: Span,
     },
+    /// A reserve, used when the cell has work: a gang-wide constant bandwidth server.
+    EventTriggered {
+        /// While the cell has work, its budget is renewed this often.
+        period: Span,
+        /// How long the gang runs in each period, in full.
+        budget: Span,
+    },
     /// What is left, shared by weight, gang by gang.
     BestEffort {
         /// 1 to 10,000.
@@ -42,31 +51,31 @@ pub enum Policy {
 }
 
 /// A cell in a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Entry<const WORDS: usize = 1> {
     /// Who.
     pub cell: CellId,
     /// Where: all of them together.
-    pub threads: ThreadSet,
+    pub threads: ThreadSet<WORDS>,
     /// When.
     pub policy: Policy,
 }
 
 /// A plan before it is validated.
 #[derive(Clone, Copy, Debug)]
-pub struct Spec<'a> {
+pub struct Spec<'a, const WORDS: usize = 1> {
     /// Rises from plan to plan.
     pub number: u64,
     /// From when it is in force.
     pub effective: Instant,
     /// How long a best-effort gang runs before another one gets its turn; more than the lead.
     pub slice: Span,
-    /// What a change of cell takes: set aside after every window, and taken from the best-effort gang that ends otherwise.
+    /// What a change of cell takes: set aside after every window and every budget, and taken from the best-effort gang that ends otherwise.
     pub lead: Span,
     /// The hardware threads that there are.
-    pub machine: ThreadSet,
+    pub machine: ThreadSet<WORDS>,
     /// The cells.
-    pub entries: &'a [Entry],
+    pub entries: &'a [Entry<WORDS>],
 }
 
 /// Why a plan was refused, and the entries, by index, to blame: the same one twice where one is wrong by itself.
@@ -78,6 +87,8 @@ pub struct Refusal {
     pub entry: usize,
     /// The entry it is in conflict with.
     pub other: usize,
+    /// The longest window, or the largest budget, that the entry to blame could have beside all others, with its period and phase as they are. Zero: none.
+    pub fits: Span,
 }
 
 /// The reasons.
@@ -87,53 +98,74 @@ pub enum Reason {
     NoSuchThread,
     /// The cell is in the plan twice.
     Duplicate,
-    /// A slice, period, phase, length or weight is out of range.
+    /// A slice, period, phase, length, budget or weight is out of range.
     BadParameter,
     /// Both want a hardware thread at this instant, a window's lead included.
     Overlap(Instant),
-    /// More entries than [`MAX_CELLS`].
+    /// With this entry the budget of the other one could not be promised any more, the time for switching included.
+    Overload,
+    /// More entries than a plan holds, or than may share hardware threads.
     TooMany,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.reason {
-            Reason::NoSuchThread => write!(f, "entry {} names a hardware thread that is not there", self.entry),
-            Reason::Duplicate => write!(f, "entries {} and {} are the same cell", self.entry, self.other),
-            Reason::BadParameter => write!(f, "entry {} has a time or weight out of range", self.entry),
+        let Self { reason, entry, other, fits } = self;
+        match reason {
+            Reason::NoSuchThread => write!(f, "entry {entry} names a hardware thread that is not there"),
+            Reason::Duplicate => write!(f, "entries {entry} and {other} are the same cell"),
+            Reason::BadParameter => write!(f, "entry {entry} has a time or weight out of range"),
             Reason::Overlap(at) => {
-                write!(f, "entries {} and {} want a hardware thread at {at}", self.entry, self.other)
+                write!(f, "entries {entry} and {other} want a hardware thread at {at}; {} ns would fit", fits.as_nanos())
             }
-            Reason::TooMany => write!(f, "more than {MAX_CELLS} entries"),
+            Reason::Overload => {
+                write!(f, "beside entry {entry}, entry {other} is not sure of its budget; {} ns would fit", fits.as_nanos())
+            }
+            Reason::TooMany => write!(f, "entry {entry} is one too many"),
         }
     }
 }
 
+impl core::error::Error for Refusal {}
+
+/// Where an entry stands among those that share hardware threads with it, directly or through others: its **component**.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The component's name: its first entry. [`Place::NOWHERE`] for a best-effort cell that a dedicated one keeps from ever running.
+    component: u16,
+    /// The number of this entry within its component.
+    pub(crate) place: u8,
+    /// The entries of the component, a bit each by place, that share a hardware thread with this one.
+    pub(crate) conflicts: u64,
+    /// A best-effort cell whose time another best-effort cell could use.
+    pub(crate) has_rival: bool,
+}
+
+impl Place {
+    const NOWHERE: u16 = u16::MAX;
+}
+
 /// A valid plan. Immutable.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Plan<const CELLS: usize = MAX_CELLS, const WORDS: usize = 1> {
     number: u64,
     effective: Instant,
     slice: Span,
     lead: Span,
-    entries: Vec<Entry, MAX_CELLS>,
-    /// For each entry, all hardware threads that are connected to its own by shared cells. None for a best-effort cell that a dedicated one keeps
-    /// from ever running: it has no part in any decision.
-    components: Vec<ThreadSet, MAX_CELLS>,
-    /// By entry, a bit each: best-effort cells that share hardware threads with another one, so that they have to take turns.
-    rivals: u64,
+    entries: Vec<Entry<WORDS>, CELLS>,
+    places: Vec<Place, CELLS>,
 }
 
-impl Plan {
-    /// Checks a plan. Exact for dedicated and time-triggered cells: it is refused if and only if two of them would want a hardware thread at the same
-    /// time. Costs the square of the number of entries.
+impl<const CELLS: usize, const WORDS: usize> Plan<CELLS, WORDS> {
+    /// Checks a plan. Exact for dedicated and time-triggered cells: these are refused if and only if two of them would want a hardware thread at the same
+    /// time. Safe for event-triggered ones: if it accepts, no budget is ever late. Costs the square of the number of entries.
     ///
     /// # Errors
-    /// The first [`Refusal`] found.
-    pub fn validate(spec: &Spec<'_>) -> Result<Self, Refusal> {
-        let refuse = |reason, entry, other| Err(Refusal { reason, entry, other });
-        if spec.entries.len() > MAX_CELLS {
-            return refuse(Reason::TooMany, MAX_CELLS, MAX_CELLS);
+    /// A [`Refusal`]: the first entry that is wrong by itself or in conflict with an earlier one; or else the first that is too much.
+    pub fn validate(spec: &Spec<'_, WORDS>) -> Result<Self, Refusal> {
+        let refuse = |reason, entry, other| Err(Refusal { reason, entry, other, fits: Span::ZERO });
+        if spec.entries.len() > CELLS {
+            return refuse(Reason::TooMany, CELLS, CELLS);
         }
         if !(SHORTEST..=LONGEST).contains(&spec.slice) || spec.slice <= spec.lead {
             return refuse(Reason::BadParameter, 0, 0);
@@ -149,60 +181,109 @@ impl Plan {
                 if other.cell == entry.cell {
                     return refuse(Reason::Duplicate, index, other_index);
                 }
-                let shared = other.threads.intersects(entry.threads);
-                if let Some(at) = collision(&other.policy, &entry.policy, spec.lead).filter(|_| shared) {
-                    return refuse(Reason::Overlap(at), index, other_index);
+                if !other.threads.intersects(entry.threads) {
+                    continue;
+                }
+                if let Some(at) = admission::collision(&other.policy, &entry.policy, spec.lead) {
+                    let fits = admission::largest_window(spec, index);
+                    return Err(Refusal { reason: Reason::Overlap(at), entry: index, other: other_index, fits });
                 }
             }
         }
+        let plan = Self::connected(spec)?;
+        match admission::overloaded(&plan) {
+            None => Ok(plan),
+            Some(_) => Err(Self::overload(spec)),
+        }
+    }
+
+    /// Blames the first entry with which a budget cannot be promised, and finds what would fit in its place. Each further entry, and each longer
+    /// window or larger budget, only makes matters worse, so both are found by halving.
+    fn overload(spec: &Spec<'_, WORDS>) -> Refusal {
+        let victim = |entries: &[Entry<WORDS>]| {
+            let plan = Self::connected(&Spec { entries, ..*spec });
+            plan.map_or(Some(0), |plan| admission::overloaded(&plan))
+        };
+        let (mut good, mut bad) = (0, spec.entries.len());
+        while bad - good > 1 {
+            let middle = usize::midpoint(good, bad);
+            if victim(&spec.entries[..middle]).is_none() { good = middle } else { bad = middle }
+        }
+        let other = victim(&spec.entries[..bad]).unwrap_or(0);
+        let mut entries: Vec<Entry<WORDS>, CELLS> = Vec::new();
+        let _ = entries.extend_from_slice(&spec.entries[..bad]);
+        let (mut fits, mut too_much) = (0, amount(&entries[bad - 1].policy).as_nanos());
+        // To a thousandth: a refusal must not take much longer than an acceptance.
+        for _ in 0..12 {
+            let middle = u64::midpoint(fits, too_much);
+            set_amount(&mut entries[bad - 1].policy, Span::from_nanos(middle));
+            let is_good = middle >= SHORTEST.as_nanos() && victim(&entries).is_none();
+            if is_good { fits = middle } else { too_much = middle }
+        }
+        Refusal { reason: Reason::Overload, entry: bad - 1, other, fits: Span::from_nanos(fits) }
+    }
+
+    /// Finds who shares hardware threads with whom.
+    fn connected(spec: &Spec<'_, WORDS>) -> Result<Self, Refusal> {
         let mut plan = Self {
             number: spec.number,
             effective: spec.effective,
             slice: spec.slice,
             lead: spec.lead,
             entries: Vec::new(),
-            components: Vec::new(),
-            rivals: 0,
+            places: Vec::new(),
         };
-        for entry in spec.entries {
+        for (index, entry) in spec.entries.iter().enumerate() {
             let never_runs = is_best_effort(entry) && spec.entries.iter().any(|other| excludes(other, entry));
+            let component = if never_runs { Place::NOWHERE } else { index as u16 };
             let _ = plan.entries.push(*entry);
-            let _ = plan.components.push(if never_runs { ThreadSet::EMPTY } else { entry.threads });
+            let _ = plan.places.push(Place { component, place: 0, conflicts: 0, has_rival: false });
         }
-        plan.find_rivals();
-        plan.connect();
-        Ok(plan)
-    }
-
-    /// Must come before [`Plan::connect`], while a component is an entry's own hardware threads.
-    fn find_rivals(&mut self) {
-        for a in 0..self.entries.len() {
+        for a in 0..plan.entries.len() {
             for b in 0..a {
-                let compete = is_best_effort(&self.entries[a]) && is_best_effort(&self.entries[b]);
-                if compete && self.components[a].intersects(self.components[b]) {
-                    self.rivals |= 1 << a | 1 << b;
-                }
-            }
-        }
-    }
-
-    /// Joins what shares hardware threads until nothing changes: each round that changes something joins at least two components.
-    fn connect(&mut self) {
-        loop {
-            let mut changed = false;
-            for a in 0..self.components.len() {
-                for b in 0..self.components.len() {
-                    let (one, two) = (self.components[a], self.components[b]);
-                    if one.intersects(two) && one != two {
-                        self.components[a] = one.union(two);
-                        changed = true;
+                if plan.share(a, b) {
+                    let (one, two) = (plan.places[a].component, plan.places[b].component);
+                    let (from, to) = (one.max(two), one.min(two));
+                    for place in plan.places.iter_mut().filter(|place| from != to && place.component == from) {
+                        place.component = to;
                     }
                 }
             }
-            if !changed {
-                return;
+        }
+        for index in 0..plan.entries.len() {
+            let name = plan.places[index].component;
+            let before = plan.places[..index].iter().filter(|place| place.component == name).count();
+            if name != Place::NOWHERE && before >= MAX_CELLS {
+                let (entry, other) = (index, usize::from(name));
+                return Err(Refusal { reason: Reason::TooMany, entry, other, fits: Span::ZERO });
+            }
+            plan.places[index].place = before as u8;
+        }
+        for a in 0..plan.entries.len() {
+            for b in 0..a {
+                if plan.share(a, b) {
+                    plan.places[a].conflicts |= 1 << plan.places[b].place;
+                    plan.places[b].conflicts |= 1 << plan.places[a].place;
+                    if is_best_effort(&plan.entries[a]) && is_best_effort(&plan.entries[b]) {
+                        plan.places[a].has_rival = true;
+                        plan.places[b].has_rival = true;
+                    }
+                }
             }
         }
+        Ok(plan)
+    }
+
+    /// Whether two entries that can run share a hardware thread.
+    fn share(&self, a: usize, b: usize) -> bool {
+        let can_run = |index: usize| self.places[index].component != Place::NOWHERE;
+        can_run(a) && can_run(b) && self.entries[a].threads.intersects(self.entries[b].threads)
+    }
+
+    /// Gives it another number, and makes it effective from another instant on.
+    pub fn reissue(&mut self, number: u64, effective: Instant) {
+        self.number = number;
+        self.effective = effective;
     }
 
     /// The number.
@@ -231,38 +312,98 @@ impl Plan {
 
     /// The entries, as given.
     #[must_use]
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[Entry<WORDS>] {
         &self.entries
     }
 
     /// The entry of a cell.
     #[must_use]
-    pub fn entry(&self, cell: CellId) -> Option<&Entry> {
+    pub fn entry(&self, cell: CellId) -> Option<&Entry<WORDS>> {
         self.entries.iter().find(|entry| entry.cell == cell)
     }
 
-    /// The entries that decide about a hardware thread: those in its component.
+    /// Whether the plan has a use for a cell's time when it is idle, so that its inputs matter.
+    #[must_use]
+    pub fn hears(&self, cell: CellId) -> bool {
+        let index = self.entries.iter().position(|entry| entry.cell == cell);
+        index.is_some_and(|index| self.hears_entry(index))
+    }
+
+    pub(crate) fn hears_entry(&self, index: usize) -> bool {
+        match self.entries[index].policy {
+            Policy::EventTriggered { .. } => true,
+            Policy::BestEffort { .. } => self.places[index].has_rival,
+            Policy::Dedicated | Policy::TimeTriggered { .. } => false,
+        }
+    }
+
+    /// The hardware threads that decide together about a cell: those of its component. None for a cell that never runs.
+    #[must_use]
+    pub fn concerned_by(&self, cell: CellId) -> ThreadSet<WORDS> {
+        let index = self.entries.iter().position(|entry| entry.cell == cell);
+        index.map_or(ThreadSet::EMPTY, |index| self.threads_of(self.places[index].component))
+    }
+
+    /// The hardware threads that decide together with this one, itself included; none where no cell runs.
+    #[must_use]
+    pub fn component_threads(&self, thread: usize) -> ThreadSet<WORDS> {
+        self.component_at(thread).map_or(ThreadSet::EMPTY, |component| self.threads_of(component))
+    }
+
+    fn threads_of(&self, component: u16) -> ThreadSet<WORDS> {
+        let of_it = |(entry, place): (&Entry<WORDS>, &Place)| (place.component == component).then_some(entry.threads);
+        let members = self.entries.iter().zip(&self.places).filter_map(of_it);
+        if component == Place::NOWHERE { ThreadSet::EMPTY } else { members.fold(ThreadSet::EMPTY, ThreadSet::union) }
+    }
+
+    fn component_at(&self, thread: usize) -> Option<u16> {
+        let places = self.entries.iter().zip(&self.places);
+        let mut here = places.filter(|(entry, place)| place.component != Place::NOWHERE && entry.threads.contains(thread));
+        here.next().map(|(_, place)| place.component)
+    }
+
+    /// The entries that decide about a hardware thread, by index: those of its component, in the order of their places.
     pub(crate) fn component_of(&self, thread: usize) -> impl Iterator<Item = usize> {
-        self.components.iter().enumerate().filter(move |(_, threads)| threads.contains(thread)).map(|(index, _)| index)
+        let component = self.component_at(thread);
+        let is_member = move |place: &Place| component == Some(place.component);
+        self.places.iter().enumerate().filter(move |(_, place)| is_member(place)).map(|(index, _)| index)
     }
 
-    /// The hardware threads of a hardware thread's component; none where no cell runs.
-    pub(crate) fn component_threads(&self, thread: usize) -> ThreadSet {
-        self.components.iter().copied().find(|threads| threads.contains(thread)).unwrap_or(ThreadSet::EMPTY)
+    /// The entries of each component in turn, by index, for every component that has a reserve.
+    pub(crate) fn reserved_components(&self) -> impl Iterator<Item = Vec<usize, MAX_CELLS>> {
+        let is_first = |index: usize| usize::from(self.places[index].component) == index;
+        (0..self.entries.len()).filter(move |index| is_first(*index)).filter_map(|first| {
+            let mut members = Vec::new();
+            let mut has_reserve = false;
+            for index in first..self.entries.len() {
+                if usize::from(self.places[index].component) == first {
+                    has_reserve |= matches!(self.entries[index].policy, Policy::EventTriggered { .. });
+                    // A component has no more.
+                    let _ = members.push(index);
+                }
+            }
+            has_reserve.then_some(members)
+        })
     }
 
-    /// Whether an entry is a best-effort cell that shares hardware threads with another one.
-    pub(crate) fn has_rival(&self, entry: usize) -> bool {
-        self.rivals & 1 << entry != 0
+    /// Where an entry stands.
+    pub(crate) fn place(&self, index: usize) -> &Place {
+        &self.places[index]
+    }
+
+    /// Of these entries of one component, those that share a hardware thread with entry `index`.
+    pub(crate) fn neighbours(&self, index: usize, members: &[usize]) -> impl Iterator<Item = usize> {
+        let conflicts = self.places[index].conflicts;
+        Bits(conflicts).filter_map(move |place| members.get(usize::from(place)).copied())
     }
 }
 
-pub(crate) fn is_best_effort(entry: &Entry) -> bool {
+pub(crate) fn is_best_effort<const WORDS: usize>(entry: &Entry<WORDS>) -> bool {
     matches!(entry.policy, Policy::BestEffort { .. })
 }
 
 /// Whether a dedicated cell never leaves `other` all its hardware threads.
-fn excludes(dedicated: &Entry, other: &Entry) -> bool {
+fn excludes<const WORDS: usize>(dedicated: &Entry<WORDS>, other: &Entry<WORDS>) -> bool {
     matches!(dedicated.policy, Policy::Dedicated) && dedicated.threads.intersects(other.threads)
 }
 
@@ -272,72 +413,39 @@ fn is_sane(policy: &Policy, lead: Span) -> bool {
         Policy::TimeTriggered { period, phase, length } => {
             (SHORTEST..=LONGEST).contains(&period) && phase < period && length >= SHORTEST && length + lead <= period
         }
+        Policy::EventTriggered { period, budget } => {
+            (SHORTEST..=LONGEST).contains(&period) && budget >= SHORTEST && budget + lead + lead <= period
+        }
         Policy::BestEffort { weight } => (1..=HEAVIEST).contains(&weight),
     }
 }
 
-/// An instant at which both would hold a hardware thread that they share, if there is one.
-///
-/// Two periodic windows meet somewhere if and only if they meet modulo the greatest common divisor of their periods: the difference of
-/// two starts takes exactly the values congruent to the difference of the phases.
-fn collision(one: &Policy, two: &Policy, lead: Span) -> Option<Instant> {
-    match (*one, *two) {
-        (Policy::BestEffort { .. }, _) | (_, Policy::BestEffort { .. }) => None,
-        (Policy::Dedicated, Policy::Dedicated) => Some(Instant::from_nanos(0)),
-        (Policy::Dedicated, Policy::TimeTriggered { phase, .. })
-        | (Policy::TimeTriggered { phase, .. }, Policy::Dedicated) => Some(Instant::from_nanos(phase.as_nanos())),
-        (
-            Policy::TimeTriggered { period: p1, phase: o1, length: l1 },
-            Policy::TimeTriggered { period: p2, phase: o2, length: l2 },
-        ) => {
-            let (p1, o1, l1) = (p1.as_nanos(), o1.as_nanos(), (l1 + lead).as_nanos());
-            let (p2, o2, l2) = (p2.as_nanos(), o2.as_nanos(), (l2 + lead).as_nanos());
-            let divisor = gcd(p1, p2);
-            let ahead = (o2 + divisor - o1 % divisor) % divisor;
-            let behind = (o1 + divisor - o2 % divisor) % divisor;
-            // The window that starts later starts inside the other one, `ahead` or `behind` after its start.
-            if ahead < l1 {
-                Some(meeting((p1, o1), (p2, o2), ahead))
-            } else {
-                (behind < l2).then(|| meeting((p2, o2), (p1, o1), behind))
-            }
+/// What could be made smaller.
+fn amount(policy: &Policy) -> Span {
+    match *policy {
+        Policy::TimeTriggered { length, .. } => length,
+        Policy::EventTriggered { budget, .. } => budget,
+        Policy::Dedicated | Policy::BestEffort { .. } => Span::ZERO,
+    }
+}
+
+fn set_amount(policy: &mut Policy, to: Span) {
+    match policy {
+        Policy::TimeTriggered { length, .. } => *length = to,
+        Policy::EventTriggered { budget, .. } => *budget = to,
+        Policy::Dedicated | Policy::BestEffort { .. } => {}
+    }
+}
+
+/// A periodic window, if it is one.
+pub(crate) fn window_of(policy: &Policy) -> Option<Window> {
+    match *policy {
+        Policy::TimeTriggered { period, phase, length } => {
+            Some(Window { period: period.as_nanos(), phase: phase.as_nanos(), length: length.as_nanos() })
         }
+        _ => None,
     }
 }
-
-/// The first start of the second window (period, phase) that is exactly `distance` after a start of the first one. There is one, because the
-/// distance is congruent to the difference of the phases modulo the greatest common divisor of the periods. Beyond the timebase's end: its end.
-///
-/// It solves `o1 + a p1 + distance = o2 (mod p2)` for the least `a`, by the modular inverse, and goes on by whole common multiples to the second window's
-/// phase.
-fn meeting((p1, o1): (u64, u64), (p2, o2): (u64, u64), distance: u64) -> Instant {
-    let wide = i128::from;
-    let divisor = wide(gcd(p1, p2));
-    let (step, modulus) = (wide(p1) / divisor, wide(p2) / divisor);
-    let periods = (wide(o2) - wide(o1) - wide(distance)) / divisor * inverse(step, modulus);
-    let start = wide(o1) + periods.rem_euclid(modulus) * wide(p1) + wide(distance);
-    let common = wide(p1) * modulus;
-    let short = (wide(o2) - start).max(0);
-    let meeting = start + (short + common - 1) / common * common;
-    Instant::from_nanos(meeting.try_into().unwrap_or(u64::MAX))
-}
-
-/// The inverse of `value` modulo `modulus`, which have no common divisor (extended Euclid).
-fn inverse(value: i128, modulus: i128) -> i128 {
-    let (mut rest, mut next_rest) = (modulus, value.rem_euclid(modulus));
-    let (mut factor, mut next_factor) = (0, 1);
-    while next_rest != 0 {
-        let quotient = rest / next_rest;
-        (rest, next_rest) = (next_rest, rest - quotient * next_rest);
-        (factor, next_factor) = (next_factor, factor - quotient * next_factor);
-    }
-    factor.rem_euclid(modulus)
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -387,14 +495,15 @@ mod tests {
             ),
         ];
         for (entries, reason, entry, other) in cases {
-            assert_eq!(Plan::validate(&spec(entries)).err(), Some(Refusal { reason, entry, other }), "{entries:?}");
+            let seen = Plan::<64>::validate(&spec(entries)).err().map(|seen| (seen.reason, seen.entry, seen.other));
+            assert_eq!(seen, Some((reason, entry, other)), "{entries:?}");
         }
     }
 
     #[test]
     fn windows_may_follow_each_other_at_the_distance_of_the_lead_and_no_closer() {
         let follow = |phase| {
-            Plan::validate(&spec(&[entry(1, 1, window(10_000, 0, 2_000)), entry(2, 1, window(5_000, phase, 1_000))]))
+            Plan::<64>::validate(&spec(&[entry(1, 1, window(10_000, 0, 2_000)), entry(2, 1, window(5_000, phase, 1_000))]))
         };
         assert!(follow(2_100).is_ok());
         assert!(follow(2_099).is_err());
@@ -403,7 +512,7 @@ mod tests {
     #[test]
     fn components_join_what_shares_hardware_threads_and_nothing_else() {
         let best = Policy::BestEffort { weight: 1 };
-        let plan = Plan::validate(&spec(&[entry(1, 0b0011, best), entry(2, 0b1000, best), entry(3, 0b0110, best)]))
+        let plan = Plan::<64>::validate(&spec(&[entry(1, 0b0011, best), entry(2, 0b1000, best), entry(3, 0b0110, best)]))
             .expect("best-effort cells are never in conflict");
         assert!(plan.component_of(0).eq([0, 2]));
         assert!(plan.component_of(2).eq([0, 2]));
@@ -413,7 +522,7 @@ mod tests {
     #[test]
     fn a_slice_that_a_switch_would_fill_is_refused() {
         let refused = |slice| {
-            Plan::validate(&Spec { slice: Span::from_nanos(slice), lead: Span::from_micros(2), ..spec(&[]) }).is_err()
+            Plan::<64>::validate(&Spec { slice: Span::from_nanos(slice), lead: Span::from_micros(2), ..spec(&[]) }).is_err()
         };
         assert!(refused(2_000));
         assert!(!refused(2_001));
@@ -422,7 +531,7 @@ mod tests {
     #[test]
     fn a_cell_that_a_dedicated_one_keeps_out_has_no_part_in_decisions() {
         let best = Policy::BestEffort { weight: 1 };
-        let plan = Plan::validate(&spec(&[
+        let plan = Plan::<64>::validate(&spec(&[
             entry(1, 0b0001, Policy::Dedicated),
             entry(2, 0b0011, best),
             entry(3, 0b0010, best),
@@ -430,7 +539,7 @@ mod tests {
         .expect("best-effort cells are never in conflict");
         assert!(plan.component_of(0).eq([0]));
         assert!(plan.component_of(1).eq([2]));
-        assert!(!plan.has_rival(2));
+        assert!(!plan.place(2).has_rival);
     }
 
     #[test]
@@ -438,7 +547,7 @@ mod tests {
         // Two prime periods near a second: they meet once in about 11 days.
         let entries =
             [entry(1, 1, window(1_000_000_007, 0, 500_000)), entry(2, 1, window(999_999_937, 500_000_000, 500_000))];
-        let Err(Refusal { reason: Reason::Overlap(at), .. }) = Plan::validate(&spec(&entries)) else {
+        let Err(Refusal { reason: Reason::Overlap(at), .. }) = Plan::<64>::validate(&spec(&entries)) else {
             panic!("periods without a common divisor always meet")
         };
         assert!(at.as_nanos() % 1_000_000_007 < 500_100);
@@ -459,7 +568,7 @@ mod tests {
                 entry(1, 1, window(p1 * unit, o1 * unit, l1 * unit)),
                 entry(2, 1, window(p2 * unit, o2 * unit, l2 * unit)),
             ];
-            let result = Plan::validate(&Spec { entries: &entries, ..spec_lead });
+            let result = Plan::<64>::validate(&Spec { entries: &entries, ..spec_lead });
             let held = |t: u64, p: u64, o: u64, l: u64| t >= o && (t - o) % p < l + 1;
             let collide = (0..4 * p1 * p2).any(|t| held(t, p1, o1, l1) && held(t, p2, o2, l2));
             prop_assert_eq!(result.is_err(), collide);

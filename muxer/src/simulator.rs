@@ -10,6 +10,7 @@ use std::{format, vec};
 
 use proptest::prelude::*;
 
+use crate::inputs::NoInputs;
 use crate::{CellId, Entry, Instant, Plan, Policy, Replica, Run, Span, Spec, ThreadSet};
 
 mod properties;
@@ -102,15 +103,15 @@ type History = Vec<(Instant, Option<Run>)>;
 /// Follows the plans on one hardware thread to `end`, as the kernel does: wakes `late()` ns late, goes over to a plan that is due and then asks what runs.
 fn follow(thread: usize, plans: &[Plan], end: Instant, mut late: impl FnMut() -> u64) -> (History, Replica) {
     let mut current = 0;
-    let mut replica = Replica::new(thread, &plans[0], None);
+    let mut replica = Replica::new(thread, &plans[0], None, &NoInputs);
     let mut history = vec![];
     let mut now = plans[0].effective();
     loop {
         while let Some(next) = plans.get(current + 1).filter(|next| next.effective() <= now) {
-            replica.adopt(&plans[current], next);
+            replica.adopt(&plans[current], next, None, &NoInputs);
             current += 1;
         }
-        let decision = replica.decide(&plans[current], now);
+        let decision = replica.decide(&plans[current], now, &NoInputs);
         if history.last().is_none_or(|(_, run)| *run != decision.run) {
             history.push((now, decision.run));
         }
@@ -196,6 +197,7 @@ fn check(plan: &Plan, histories: &[History], end: Instant) -> Result<(), String>
 fn check_entry(plan: &Plan, entry: &Entry, run: Option<Run>, free: ThreadSet, t: Instant) -> Result<(), &'static str> {
     match entry.policy {
         Policy::Dedicated => require(run.is_some(), || "guarantee"),
+        Policy::EventTriggered { .. } => Ok(()),
         Policy::TimeTriggered { period, phase, length } => {
             let holds = (length + LEAD).as_nanos();
             let due = last_window(t, period, phase).filter(|(_, into)| *into < holds).map(|(start, _)| start);

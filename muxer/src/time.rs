@@ -12,6 +12,9 @@ pub struct Instant(u64);
 pub struct Span(u64);
 
 impl Instant {
+    /// Later than all that happens.
+    pub const NEVER: Self = Self(u64::MAX);
+
     /// The point that many nanoseconds after zero.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
@@ -58,6 +61,12 @@ impl Span {
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
+
+    /// So many of them.
+    #[must_use]
+    pub const fn times(self, count: u64) -> Self {
+        Self(self.0.saturating_mul(count))
+    }
 }
 
 impl Add<Span> for Instant {
@@ -82,6 +91,15 @@ impl Add for Span {
 
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Span {
+    type Output = Self;
+
+    /// Stops at zero.
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 }
 

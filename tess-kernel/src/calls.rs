@@ -1,5 +1,6 @@
 //! The calls: arguments checked, rights checked, work bounded.
 
+use core::mem::offset_of;
 use core::sync::atomic::Ordering;
 
 use abi::account::{CellState, CellStatus};
@@ -7,7 +8,7 @@ use abi::call::{Access, CONSOLE_PUMP_MAX, CONSOLE_WRITE_MAX, Call, CellRequest, 
 use abi::layout::{EVENT_STACK_SIZE, EVENT_STACK_TOP_OFFSET, HART_AREA_SIZE, HART_AREAS, USER_BOTTOM, USER_TOP};
 use abi::machine::MachineInfo;
 use abi::plan::{PlanEntry, PlanHeader};
-use abi::{Error, ErrorKind, Handle, MAX_CELLS, Rights};
+use abi::{Error, ErrorKind, Event, Handle, MAX_CELLS, Rights};
 use heapless::Vec;
 use kernel_core::range::UserRange;
 
@@ -18,7 +19,7 @@ use crate::arch::{power, serial};
 use crate::cells::{self, Cell, Hart, Object};
 use crate::cpu::{self, Cpu};
 use crate::memory::{PAGE, frames, image, physical, space, tables};
-use crate::{console, plans, start};
+use crate::{console, inputs, plans, start};
 
 /// Serves the call in the frame and writes its result there.
 pub(crate) fn serve(cpu: &mut Cpu, frame: &mut Frame) {
@@ -48,7 +49,7 @@ impl Caller<'_> {
                 Ok(0)
             }
             Call::Park => {
-                self.hart.parked_until.store(a.max(1), Ordering::Relaxed);
+                self.hart.parked_until.store(a.max(1), Ordering::SeqCst);
                 Ok(0)
             }
             Call::TimerSet => {
@@ -76,6 +77,7 @@ impl Caller<'_> {
                 console::drain();
                 power::off(b.min(0xff) as u32)
             }
+            Call::CellNotify => self.cell_notify(a),
         }
     }
 
@@ -207,6 +209,12 @@ impl Caller<'_> {
             writable_executable_pages: tables::count(image::root(), tables::writable_and_executable)
                 + space::audit(self.cell.space()),
             unguarded_stacks: image::unguarded_stacks(cpu::count()),
+            delay_ns: plans::timing().delay.as_nanos(),
+            inputs: inputs::PUBLISHED.load(Ordering::Relaxed),
+            late_inputs: plans::LATE.load(Ordering::Relaxed),
+            divergences: inputs::DIVERGENCES.load(Ordering::Relaxed),
+            repairs: plans::REPAIRS.load(Ordering::Relaxed),
+            commit_ns: plans::commit_time(),
             processor: features().name,
         };
         self.write(address, &machine_info_bytes(&info), 1)?;
@@ -294,16 +302,30 @@ impl Caller<'_> {
         Ok(returned)
     }
 
+    fn cell_notify(&mut self, handle: u64) -> Result<u64, Error> {
+        let target = self.target(handle, Rights::CONTROL)?;
+        let hart = target.hart(0).ok_or(Error::new(ErrorKind::WrongState, 0, handle))?;
+        hart.dispatch.post(Event::Notification);
+        // If it is loaded meanwhile it finds the event by itself.
+        if let Some(thread) = hart.place().filter(|thread| *thread != self.cpu.thread) {
+            self.cpu.interrupt(thread, VECTOR_WAKE);
+        }
+        let _ = inputs::report(self.cpu, target);
+        Ok(0)
+    }
+
     fn plan_commit(&mut self, handle: u64, address: u64, length: u64) -> Result<u64, Error> {
         self.machine(handle, Rights::PLAN)?;
         let mut bytes = [0; size_of::<PlanHeader>()];
         self.read(address, &mut bytes, 1)?;
-        let header = PlanHeader {
+        let mut header = PlanHeader {
             entries: word(&bytes, 0),
             flags: word(&bytes, 4),
             effective_ns: long(&bytes, 8),
             slice_ns: long(&bytes, 16),
             tolerance_ns: long(&bytes, 24),
+            conflict_at_ns: 0,
+            fits_ns: 0,
         };
         let expected = size_of::<PlanHeader>() as u64 + u64::from(header.entries) * size_of::<PlanEntry>() as u64;
         if header.entries as usize > MAX_CELLS || length != expected {
@@ -324,7 +346,14 @@ impl Caller<'_> {
             };
             entries.push(entry).map_err(|_| Error::plain(ErrorKind::Full))?;
         }
-        plans::commit(self.cpu, self.cell, header, &entries)
+        let result = plans::commit(self.cpu, self.cell, &mut header, &entries);
+        if let Err(Error { kind: ErrorKind::PlanRefused, .. }) = result {
+            let mut answer = [0; 16];
+            answer[..8].copy_from_slice(&header.conflict_at_ns.to_le_bytes());
+            answer[8..].copy_from_slice(&header.fits_ns.to_le_bytes());
+            self.write(address + offset_of!(PlanHeader, conflict_at_ns) as u64, &answer, 1)?;
+        }
+        result
     }
 
     fn console_read(&self, handle: u64, address: u64, length: u64) -> Result<u64, Error> {
@@ -366,6 +395,12 @@ fn machine_info_bytes(info: &MachineInfo) -> [u8; size_of::<MachineInfo>()] {
         info.boot_ns,
         info.writable_executable_pages,
         info.unguarded_stacks,
+        info.delay_ns,
+        info.inputs,
+        info.late_inputs,
+        info.divergences,
+        info.repairs,
+        info.commit_ns,
     ];
     for (place, word) in words.iter().enumerate() {
         bytes[place * 8..place * 8 + 8].copy_from_slice(&word.to_le_bytes());

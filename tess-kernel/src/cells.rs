@@ -10,6 +10,8 @@ use kernel_core::console::Ring;
 use kernel_core::handles::HandleTable;
 use kernel_core::life::Life;
 use kernel_core::quota::Quota;
+use muxer::Instant;
+use muxer::inputs::{Log, Reporter, Situation};
 use spin::Mutex;
 
 use crate::arch::features::features;
@@ -18,7 +20,7 @@ use crate::arch::registers::Bases;
 use crate::arch::trap::VECTOR_WAKE;
 use crate::cpu::Cpu;
 use crate::memory::frames;
-use crate::memory::object::{Dispatch, FrameBox, Log, Slot, VectorFrame};
+use crate::memory::object::{self, Dispatch, FrameBox, Slot, VectorFrame};
 use crate::memory::space::{Space, Taken};
 
 /// Frames that one call gives back at most when a cell is destroyed.
@@ -51,6 +53,12 @@ pub(crate) struct Cell {
     pub(crate) console_full: AtomicU64,
     /// Counts up when translations must be forgotten.
     pub(crate) flush_wanted: AtomicU64,
+    /// What it says of itself to the muxers.
+    pub(crate) inputs: Log,
+    /// Whoever has this may write to `inputs`.
+    pub(crate) reporter: Mutex<Reporter>,
+    /// Periods in which a reserve did not get its budget although it had work.
+    pub(crate) short_periods: AtomicU64,
     destroy: Mutex<Destroy>,
 }
 
@@ -72,7 +80,7 @@ pub(crate) struct Hart {
     pub(crate) vector: Mutex<VectorFrame>,
     pub(crate) dispatch: Dispatch,
     pub(crate) dispatch_address: u64,
-    pub(crate) log: Log,
+    pub(crate) log: object::Log,
     /// The hardware thread that has it loaded.
     running_on: AtomicU32,
     /// When its tick is due; 0: none.
@@ -135,6 +143,9 @@ static CELLS: [Cell; MAX_CELLS] = {
             ring: Mutex::new(None),
             console_full: AtomicU64::new(0),
             flush_wanted: AtomicU64::new(0),
+            inputs: Log::new(),
+            reporter: Mutex::new(Reporter::new()),
+            short_periods: AtomicU64::new(0),
             destroy: Mutex::new(Destroy { cursor: 0, returned: 0 }),
         }
     }; MAX_CELLS];
@@ -158,6 +169,10 @@ pub(crate) fn create(cpu: &mut Cpu, name: [u8; NAME_MAX], harts: u32, quota: u64
     *cell.name.lock() = name;
     *cell.destroy.lock() = Destroy::default();
     cell.console_full.store(0, Ordering::Relaxed);
+    // No plan has named the place since the last cell in it was destroyed, so nobody reads this.
+    cell.inputs.clear();
+    *cell.reporter.lock() = Reporter::new();
+    cell.short_periods.store(0, Ordering::Relaxed);
     cell.hart_count.store(harts, Ordering::Release);
     let result = build(cpu, cell, harts);
     if let Err(error) = result {
@@ -203,7 +218,7 @@ fn build(cpu: &mut Cpu, cell: &'static Cell, harts: u32) -> Result<(), Error> {
             vector: Mutex::new(VectorFrame::new(vector)),
             dispatch: page,
             dispatch_address: area + DISPATCH_OFFSET,
-            log: Log::new(log),
+            log: object::Log::new(log),
             running_on: AtomicU32::new(NOWHERE),
             tick_at: AtomicU64::new(0),
             parked_until: AtomicU64::new(0),
@@ -253,6 +268,20 @@ impl Cell {
         self.hart_count.load(Ordering::Acquire) as usize
     }
 
+    /// What its harts are doing.
+    pub(crate) fn situation(&self) -> Situation {
+        let mut until = u64::MAX;
+        for hart in self.harts() {
+            let parked = hart.parked_until.load(Ordering::SeqCst);
+            if parked == 0 || hart.dispatch.pending() != 0 {
+                return Situation::Busy;
+            }
+            let tick = hart.tick_at.load(Ordering::Relaxed);
+            until = until.min(parked).min(if tick == 0 { u64::MAX } else { tick });
+        }
+        Situation::Idle { until: Instant::from_nanos(until) }
+    }
+
     /// Calls `visit` with its name.
     pub(crate) fn with_name<R>(&self, visit: impl FnOnce(&str) -> R) -> R {
         let name = *self.name.lock();
@@ -294,6 +323,7 @@ impl Cell {
             frames_used: self.quota.used(),
             frames_quota: self.quota.limit(),
             console_full: self.console_full.load(Ordering::Relaxed),
+            missed: self.short_periods.load(Ordering::Relaxed),
             console_waiting: self.ring.lock().as_ref().map_or(0, |ring| ring.waiting() as u64),
             ..CellStatus::default()
         };

@@ -12,6 +12,9 @@ use crate::arch::vector::VectorArea;
 use crate::arch::{clock, trap};
 use crate::muxing::Muxing;
 
+/// Slices whose fingerprints are kept.
+pub(crate) const AUDITS: usize = 4;
+
 /// A hardware thread's own part. Only it touches this, and only one entry into the kernel at a time: the kernel is not preemptible.
 ///
 /// The first three words are the entry code's: see `arch::trap`.
@@ -131,8 +134,14 @@ pub(crate) struct Shared {
     cached: AtomicU32,
     /// The number of the plan that it follows.
     pub(crate) plan: AtomicU64,
-    /// Until when it does not look at the plan by itself.
+    /// When it came to follow that plan, in ns.
+    pub(crate) followed_at: AtomicU64,
+    /// Until when it does not look at plans and inputs by itself.
     pub(crate) sleeps_until: AtomicU64,
+    /// Counts up when there is an input that concerns it.
+    pub(crate) told: AtomicU64,
+    /// Fingerprints of its decisions in the last slices; see `inputs`.
+    pub(crate) audits: [AtomicU64; AUDITS],
     /// When its timer struck last, in ns.
     pub(crate) struck: AtomicU64,
 }
@@ -143,7 +152,10 @@ static SHARED: [Shared; MAX_THREADS] = [const {
         apic: AtomicU32::new(0),
         cached: AtomicU32::new(0),
         plan: AtomicU64::new(0),
+        followed_at: AtomicU64::new(0),
         sleeps_until: AtomicU64::new(0),
+        told: AtomicU64::new(0),
+        audits: [const { AtomicU64::new(0) }; AUDITS],
         struck: AtomicU64::new(0),
     }
 }; MAX_THREADS];

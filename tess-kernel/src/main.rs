@@ -17,6 +17,7 @@ mod cpu;
 mod crash;
 mod dispatch;
 mod events;
+mod inputs;
 #[allow(unsafe_code, reason = "memory")]
 mod memory;
 mod muxing;

@@ -1,13 +1,13 @@
 //! Carries out the muxer's decisions: timers, the switch between cells, and the hold until the instant of an activation.
 //!
 //! A hardware thread arms its timer a lead before the next change, switches, and holds until the instant has come: so all harts of a gang start together
-//! although their interrupts came at different times. No hardware thread tells another anything, except when a new plan takes effect before some hardware
-//! thread would look again.
+//! although their interrupts came at different times. No hardware thread tells another anything, except when a new plan, or an input of a cell, takes effect before some
+//! hardware thread would look again.
 
 use core::sync::atomic::Ordering;
 
 use abi::account::Activation;
-use muxer::{CellId, Decision, Instant, Plan, Policy, Replica, Run};
+use muxer::{CellId, Decision, Instant, Plan, Policy, Replica, Run, Trouble};
 
 use crate::arch::frame::Frame;
 use crate::arch::registers;
@@ -15,6 +15,7 @@ use crate::arch::trap::VECTOR_ACTIVATE;
 use crate::cells::{self, Cell, Hart};
 use crate::cpu::{self, Cpu};
 use crate::events;
+use crate::inputs::{self, DIVERGENCES, Logs};
 use crate::plans;
 
 /// With activation by interrupt a clock may be this much behind the sender's, in ns.
@@ -38,12 +39,21 @@ pub(crate) struct Current {
 
 /// A hardware thread's muxer.
 pub(crate) struct Muxing {
-    followed: Option<plans::Published>,
+    followed: Option<plans::Followed>,
     replica: Option<Replica>,
     decision: Decision,
     pub(crate) current: Option<Current>,
     /// The run that the decision asks for but whose cell has ended.
     vacant: Option<Run>,
+    /// The latest instant that the replica was asked about.
+    asked: u64,
+    /// The count of inputs that it was told of when it decided last.
+    told: u64,
+    /// The last fingerprint of its decisions that it published.
+    fingerprint: u64,
+    trouble: Option<Trouble>,
+    /// When to look whether the current cell is still idle; 0: never.
+    look_again: u64,
 }
 
 impl Muxing {
@@ -51,17 +61,28 @@ impl Muxing {
         Self {
             followed: None,
             replica: None,
-            decision: Decision { run: None, until: None, boundary: None },
+            decision: Decision { run: None, until: None, boundary: None, trouble: None },
             current: None,
             vacant: None,
+            asked: 0,
+            told: 0,
+            fingerprint: 0,
+            trouble: None,
+            look_again: 0,
         }
     }
 
-    fn plan(&self) -> Option<&Plan> {
+    /// The plan that it follows.
+    pub(crate) fn plan(&self) -> Option<&Plan> {
         self.followed.as_ref().map(|followed| &followed.plan)
     }
 
-    fn number(&self) -> u64 {
+    /// Its view of that plan.
+    pub(crate) fn replica(&self) -> Option<(&Replica, &Plan)> {
+        Some((self.replica.as_ref()?, self.plan()?))
+    }
+
+    pub(crate) fn number(&self) -> u64 {
         self.plan().map_or(0, Plan::number)
     }
 
@@ -108,11 +129,14 @@ fn step(cpu: &mut Cpu, frame: &mut Frame) -> bool {
         broadcast(cpu, now);
     }
     let early = if by_interrupt { IPI_SLACK } else { cpu.muxing.lead() };
-    if now.saturating_add(early) < change {
+    let is_due = now.saturating_add(early) >= change;
+    let told = cpu.shared().told.load(Ordering::SeqCst);
+    if !is_due && told == cpu.muxing.told {
         return false;
     }
-    let instant = now.max(change);
-    if pending.is_some_and(|effective| effective <= instant) {
+    cpu.muxing.told = told;
+    let instant = if is_due { now.max(change) } else { now };
+    if is_due && pending.is_some_and(|effective| effective <= instant) {
         adopt(cpu);
     }
     decide(cpu, instant);
@@ -129,20 +153,40 @@ fn step(cpu: &mut Cpu, frame: &mut Frame) -> bool {
 
 /// Starts to follow the plan that was published last.
 fn adopt(cpu: &mut Cpu) {
-    let Some(published) = plans::latest() else { return };
-    match &mut cpu.muxing {
-        Muxing { followed: Some(followed), replica: Some(replica), .. } => {
-            replica.adopt(&followed.plan, &published.plan)
+    let (thread, muxing) = (cpu.thread, &mut cpu.muxing);
+    let running = muxing.running();
+    let followed = plans::with_latest(|published, repair| {
+        match (&muxing.followed, &mut muxing.replica) {
+            (Some(followed), Some(replica)) => replica.adopt(&followed.plan, &published.plan, repair, &Logs),
+            (_, replica) => *replica = Some(Replica::new(thread, &published.plan, running, &Logs)),
         }
-        muxing => muxing.replica = Some(Replica::new(cpu.thread, &published.plan, muxing.running())),
+        muxing.followed = Some(published.clone());
+        published.plan.number()
+    });
+    if let Some(number) = followed {
+        cpu.shared().followed_at.store(cpu.now(), Ordering::Relaxed);
+        cpu.shared().plan.store(number, Ordering::SeqCst);
     }
-    cpu.shared().plan.store(published.plan.number(), Ordering::SeqCst);
-    cpu.muxing.followed = Some(published);
 }
 
+/// Asks the replica, and publishes a repair if it is in trouble.
 fn decide(cpu: &mut Cpu, instant: u64) {
-    let Muxing { followed: Some(followed), replica: Some(replica), decision, .. } = &mut cpu.muxing else { return };
-    *decision = replica.decide(&followed.plan, Instant::from_nanos(instant));
+    let Muxing { followed: Some(followed), replica: Some(replica), decision, asked, fingerprint, trouble, .. } =
+        &mut cpu.muxing
+    else {
+        return;
+    };
+    *asked = instant.max(*asked);
+    *decision = replica.decide(&followed.plan, Instant::from_nanos(*asked), &Logs);
+    let differs = inputs::audit(cpu.thread, replica, &followed.plan, fingerprint);
+    let before = core::mem::replace(trouble, decision.trouble);
+    if differs || decision.trouble.is_some() && before.is_none() {
+        DIVERGENCES.fetch_add(1, Ordering::Relaxed);
+    }
+    if differs || decision.trouble.is_some() {
+        let repair = replica.repair(&followed.plan);
+        plans::repair(cpu, repair);
+    }
 }
 
 /// Activation by interrupt, for comparison: at each boundary the first hardware thread tells all others.
@@ -216,6 +260,9 @@ fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
     hart.dispatch.activations().store(count, Ordering::Relaxed);
     // A plan that takes effect in the middle of a window promises what is left of it.
     let effective = cpu.muxing.plan().map_or(0, |plan| plan.effective().as_nanos());
+    if let Some((replica, _)) = cpu.muxing.replica() {
+        cell.short_periods.fetch_max(u64::from(replica.missed(run.cell)), Ordering::Relaxed);
+    }
     let late = u64::from(entered > since.max(effective).saturating_add(tolerance));
     let last = hart.last_activation.swap(since, Ordering::Relaxed);
     let skipped = entry.map_or(0, |entry| skipped(&entry.policy, last, since, effective));
@@ -253,6 +300,7 @@ fn hold(cpu: &Cpu, until: u64) -> u64 {
 
 /// The current hart's affairs: its cell may have ended, its translations may be old, it may be parked, and events may be due.
 fn settle(cpu: &mut Cpu, frame: &mut Frame) {
+    cpu.muxing.look_again = 0;
     let Some(current) = cpu.muxing.current else { return };
     if !current.cell.life.is_running() {
         suspend(cpu, frame);
@@ -279,9 +327,11 @@ fn settle(cpu: &mut Cpu, frame: &mut Frame) {
                 hart.store_context(&frame.context());
                 *frame = cpu.idle_frame();
             }
+            cpu.muxing.look_again = inputs::report(cpu, current.cell).unwrap_or(0);
             return;
         }
-        hart.parked_until.store(0, Ordering::Relaxed);
+        hart.parked_until.store(0, Ordering::SeqCst);
+        let _ = inputs::report(cpu, current.cell);
         if !frame.is_user() {
             let (context, _) = hart.load();
             frame.load_user(&context);
@@ -293,7 +343,7 @@ fn settle(cpu: &mut Cpu, frame: &mut Frame) {
     }
 }
 
-/// Arms the timer for whatever concerns this hardware thread next. False when a plan was published meanwhile: look again.
+/// Arms the timer for whatever concerns this hardware thread next. False when a plan or an input was published meanwhile: look again.
 fn arm(cpu: &mut Cpu) -> bool {
     let number = cpu.muxing.number();
     let mut look = cpu.muxing.until().saturating_sub(cpu.muxing.lead());
@@ -307,16 +357,17 @@ fn arm(cpu: &mut Cpu) -> bool {
     if let Some(effective) = plans::after(number) {
         look = look.min(effective.saturating_sub(cpu.muxing.lead()));
     }
-    // The publisher stores the plan and then looks who sleeps; we say how long we sleep and then look for a plan. One of us sees the other.
+    // The publisher stores the plan or the input and then looks who sleeps; we say how long we sleep and then look for those. One of us sees the other.
     let before = plans::after(number);
     cpu.shared().sleeps_until.store(look, Ordering::SeqCst);
-    if plans::after(number) != before {
+    if plans::after(number) != before || cpu.shared().told.load(Ordering::SeqCst) != cpu.muxing.told {
         return false;
     }
     let mut at = look;
     if let Some(current) = &cpu.muxing.current {
-        for instant in [current.hart.tick_at.load(Ordering::Relaxed), current.hart.parked_until.load(Ordering::Relaxed)]
-        {
+        let hart = current.hart;
+        let parked = hart.parked_until.load(Ordering::Relaxed);
+        for instant in [hart.tick_at.load(Ordering::Relaxed), parked, cpu.muxing.look_again] {
             if instant != 0 {
                 at = at.min(instant);
             }
@@ -332,6 +383,12 @@ pub(crate) fn time_so_far(cpu: &Cpu, cell: &Cell) -> u64 {
         Some(current) if core::ptr::eq(current.cell, cell) => cpu.entered.saturating_sub(current.started),
         _ => 0,
     }
+}
+
+/// How long the current cell stays on this hardware thread, in ns.
+pub(crate) fn time_left(cpu: &Cpu) -> u64 {
+    let pending = plans::after(cpu.muxing.number()).unwrap_or(u64::MAX);
+    cpu.muxing.until().min(pending).saturating_sub(cpu.now())
 }
 
 /// The id that a plan has for a cell.

@@ -1,23 +1,27 @@
-//! Publishing plans: one is in force, at most one is on its way.
+//! Publishing plans: one is in force, at most one is on its way. A plan is what a cell commits, or the same one again that repairs a component.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::plan::{FLAG_IPI_ACTIVATION, PlanEntry, PlanHeader, PolicyKind, Refusal, RefusalReason};
 use abi::{Error, ErrorKind, MAX_CELLS, Rights};
 use heapless::Vec;
-use muxer::{CellId, Entry, Instant, Plan, Policy, Reason, Span, Spec, ThreadSet};
-use spin::Mutex;
+use muxer::inputs::Timing;
+use muxer::{CellId, Entry, Instant, Plan, Policy, Reason, Repair, Span, Spec, ThreadSet};
+use spin::{Once, RwLock};
 
 use crate::arch::trap::VECTOR_WAKE;
 use crate::cells::{self, Cell, Object};
 use crate::cpu::{self, Cpu};
 
-/// How far ahead a plan takes effect at least, besides its lead, in ns: an interrupt must have reached every hardware thread by then.
-const NOTICE: u64 = 500_000;
+/// What a store needs at most to be seen by another hardware thread, in ns; a generous multiple of the slowest line transfer across sockets.
+const VISIBLE: u64 = 500;
 
-/// A plan that muxers can follow.
+/// What checking a plan costs at most, in ns for each pair of its cells.
+const CHECK_COST: u64 = 500;
+
+/// A plan as a muxer follows it.
 #[derive(Clone, Debug)]
-pub(crate) struct Published {
+pub(crate) struct Followed {
     pub(crate) plan: Plan,
     /// A hart that starts later than this has missed its activation, in ns.
     pub(crate) tolerance: u64,
@@ -25,21 +29,49 @@ pub(crate) struct Published {
     pub(crate) by_interrupt: bool,
 }
 
-static LATEST: Mutex<Option<Published>> = Mutex::new(None);
+/// A plan that muxers can follow, and what it repairs.
+#[derive(Debug)]
+pub(crate) struct Published {
+    followed: Followed,
+    repair: Option<Repair>,
+}
+
+/// Why a plan was not published.
+pub(crate) enum Unpublished {
+    /// It takes effect too soon, or an earlier one is on its way.
+    TooSoon,
+    /// The muxer refuses it.
+    Refused(muxer::Refusal),
+}
+
+static LATEST: RwLock<Option<Published>> = RwLock::new(None);
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 static EFFECTIVE: AtomicU64 = AtomicU64::new(0);
-static LEAD: AtomicU64 = AtomicU64::new(0);
+static ACCEPTED: AtomicU64 = AtomicU64::new(0);
 static CLOCK_ERROR: AtomicU64 = AtomicU64::new(0);
+static TIMING: Once<Timing> = Once::new();
+
+/// Inputs and plans that were published too late for some muxer to be sure to see them.
+pub(crate) static LATE: AtomicU64 = AtomicU64::new(0);
+
+/// Repairs published.
+pub(crate) static REPAIRS: AtomicU64 = AtomicU64::new(0);
 
 /// Fixes what was measured at boot: the lead of all plans, and the timebase's error bound, in ns.
 pub(crate) fn calibrate(lead: u64, clock_error: u64) {
-    LEAD.store(lead, Ordering::Relaxed);
+    TIMING.call_once(|| Timing::new(Span::from_nanos(lead), Span::from_nanos(clock_error + VISIBLE)));
     CLOCK_ERROR.store(clock_error, Ordering::Relaxed);
+}
+
+/// The times that publishing goes by.
+pub(crate) fn timing() -> &'static Timing {
+    const NONE: Timing = Timing::new(Span::ZERO, Span::ZERO);
+    TIMING.get().unwrap_or(&NONE)
 }
 
 /// The lead of all plans, in ns.
 pub(crate) fn lead() -> u64 {
-    LEAD.load(Ordering::Relaxed)
+    timing().lead.as_nanos()
 }
 
 /// The timebase's error bound, in ns.
@@ -57,16 +89,15 @@ pub(crate) fn after(followed: u64) -> Option<u64> {
     (NUMBER.load(Ordering::SeqCst) != followed).then(|| EFFECTIVE.load(Ordering::SeqCst))
 }
 
-/// The plan published last.
-pub(crate) fn latest() -> Option<Published> {
-    LATEST.lock().clone()
+/// Shows the plan published last, and what it repairs. Readers do not keep each other waiting.
+pub(crate) fn with_latest<R>(visit: impl FnOnce(&Followed, Option<&Repair>) -> R) -> Option<R> {
+    LATEST.read().as_ref().map(|published| visit(&published.followed, published.repair.as_ref()))
 }
 
 /// Whether a plan that some hardware thread still follows, or that is on its way, names a cell.
 pub(crate) fn names(cell: &Cell) -> bool {
-    let latest = LATEST.lock();
-    let named = latest.as_ref().is_some_and(|published| published.plan.entry(CellId(cell.slot)).is_some());
-    named || !is_followed()
+    let id = CellId(cell.slot);
+    with_latest(|latest, _| latest.plan.entry(id).is_some()).unwrap_or(false) || !is_followed()
 }
 
 /// Whether every hardware thread follows the plan published last.
@@ -74,13 +105,25 @@ fn is_followed() -> bool {
     cpu::each_shared().all(|shared| shared.plan.load(Ordering::SeqCst) == number())
 }
 
+/// From the acceptance of the plan published last to the instant at which the last hardware thread followed it, in ns; 0 while some do not.
+pub(crate) fn commit_time() -> u64 {
+    let last = cpu::each_shared().map(|shared| shared.followed_at.load(Ordering::Relaxed)).max();
+    if is_followed() { last.unwrap_or(0).saturating_sub(ACCEPTED.load(Ordering::Relaxed)) } else { 0 }
+}
+
 fn refuse(reason: RefusalReason, entry: usize, other: usize) -> Error {
     let refusal = Refusal { reason, entry: entry as u16, other: other as u16 };
     Error { kind: ErrorKind::PlanRefused, argument: 1, value: refusal.pack() }
 }
 
-/// Makes a plan from what a cell wrote and publishes it.
-pub(crate) fn commit(cpu: &mut Cpu, by: &Cell, header: PlanHeader, list: &[PlanEntry]) -> Result<u64, Error> {
+/// Makes a plan from what a cell wrote and publishes it. On a refusal `header` says where the conflict is and what would fit.
+///
+/// Checking takes time in which this hardware thread does nothing else: it is begun only if the caller's activation lasts long enough, so that nobody else's window pays for it.
+pub(crate) fn commit(cpu: &mut Cpu, by: &Cell, header: &mut PlanHeader, list: &[PlanEntry]) -> Result<u64, Error> {
+    let cost = (list.len() * list.len()) as u64 * CHECK_COST;
+    if crate::muxing::time_left(cpu) < cost + lead() {
+        return Err(Error::plain(ErrorKind::Again));
+    }
     let mut entries: Vec<Entry, MAX_CELLS> = Vec::new();
     for (index, wanted) in list.iter().enumerate() {
         let bad = |reason| refuse(reason, index, index);
@@ -91,13 +134,14 @@ pub(crate) fn commit(cpu: &mut Cpu, by: &Cell, header: PlanHeader, list: &[PlanE
             return Err(Error::new(ErrorKind::BadHandle, 1, u64::from(wanted.cell)));
         };
         drop(handles);
+        let period = Span::from_nanos(wanted.period_ns_or_weight);
+        let length = Span::from_nanos(wanted.length_ns);
         let policy = match PolicyKind::from_number(wanted.policy).ok_or(bad(RefusalReason::BadParameter))? {
             PolicyKind::Dedicated => Policy::Dedicated,
-            PolicyKind::TimeTriggered => Policy::TimeTriggered {
-                period: Span::from_nanos(wanted.period_ns_or_weight),
-                phase: Span::from_nanos(wanted.phase_ns),
-                length: Span::from_nanos(wanted.length_ns),
-            },
+            PolicyKind::TimeTriggered => {
+                Policy::TimeTriggered { period, phase: Span::from_nanos(wanted.phase_ns), length }
+            }
+            PolicyKind::EventTriggered => Policy::EventTriggered { period, budget: length },
             PolicyKind::BestEffort => {
                 let weight = wanted.period_ns_or_weight.try_into().map_err(|_| bad(RefusalReason::BadParameter))?;
                 Policy::BestEffort { weight }
@@ -115,46 +159,87 @@ pub(crate) fn commit(cpu: &mut Cpu, by: &Cell, header: PlanHeader, list: &[PlanE
         FLAG_IPI_ACTIVATION => true,
         _ => return Err(refuse(RefusalReason::BadParameter, 0, 0)),
     };
-    publish(cpu, &entries, header, by_interrupt)
+    publish(cpu, &entries, *header, by_interrupt).map_err(|error| match error {
+        Unpublished::TooSoon => refuse(RefusalReason::TooSoon, 0, 0),
+        Unpublished::Refused(refusal) => {
+            let reason = match refusal.reason {
+                Reason::NoSuchThread => RefusalReason::NoSuchThread,
+                Reason::Duplicate => RefusalReason::Duplicate,
+                Reason::BadParameter => RefusalReason::BadParameter,
+                Reason::Overlap(at) => {
+                    header.conflict_at_ns = at.as_nanos();
+                    RefusalReason::Overlap
+                }
+                Reason::Overload => RefusalReason::Overload,
+                Reason::TooMany => RefusalReason::TooMany,
+            };
+            header.fits_ns = refusal.fits.as_nanos();
+            refuse(reason, refusal.entry, refusal.other)
+        }
+    })
 }
 
 /// Validates and publishes.
-pub(crate) fn publish(cpu: &mut Cpu, entries: &[Entry], header: PlanHeader, by_interrupt: bool) -> Result<u64, Error> {
-    let mut latest = LATEST.lock();
-    let soonest = cpu.now() + lead() + NOTICE;
-    let effective = if header.effective_ns == 0 { soonest } else { header.effective_ns };
-    if effective < soonest || !is_followed() {
-        return Err(refuse(RefusalReason::TooSoon, 0, 0));
-    }
+pub(crate) fn publish(
+    cpu: &mut Cpu,
+    entries: &[Entry],
+    header: PlanHeader,
+    by_interrupt: bool,
+) -> Result<u64, Unpublished> {
     let spec = Spec {
-        number: number() + 1,
-        effective: Instant::from_nanos(effective),
+        number: 0,
+        effective: Instant::from_nanos(header.effective_ns),
         slice: Span::from_nanos(header.slice_ns),
-        lead: Span::from_nanos(lead()),
-        machine: ThreadSet::from_bits(u64::MAX >> (64 - cpu::count())),
+        lead: timing().lead,
+        machine: ThreadSet::range(0, cpu::count()),
         entries,
     };
-    let plan = Plan::validate(&spec).map_err(|refusal| {
-        let reason = match refusal.reason {
-            Reason::NoSuchThread => RefusalReason::NoSuchThread,
-            Reason::Duplicate => RefusalReason::Duplicate,
-            Reason::BadParameter => RefusalReason::BadParameter,
-            Reason::Overlap(_) => RefusalReason::Overlap,
-            Reason::TooMany => RefusalReason::TooMany,
-        };
-        refuse(reason, refusal.entry, refusal.other)
-    })?;
-    *latest = Some(Published { plan, tolerance: header.tolerance_ns, by_interrupt });
-    EFFECTIVE.store(effective, Ordering::SeqCst);
-    NUMBER.store(spec.number, Ordering::SeqCst);
+    let mut plan = Plan::validate(&spec).map_err(Unpublished::Refused)?;
+    let mut latest = LATEST.write();
+    let accepted = cpu.now();
+    let soonest = accepted + timing().delay.as_nanos();
+    let effective = if header.effective_ns == 0 { soonest } else { header.effective_ns };
+    if effective < soonest || !is_followed() {
+        return Err(Unpublished::TooSoon);
+    }
+    let number = number() + 1;
+    plan.reissue(number, Instant::from_nanos(effective));
+    *latest =
+        Some(Published { followed: Followed { plan, tolerance: header.tolerance_ns, by_interrupt }, repair: None });
     drop(latest);
+    announce(cpu, number, accepted, effective);
+    Ok(number)
+}
+
+/// Publishes the present plan again to bring a component to an agreed state. Does nothing while a plan is on its way; the trouble does not go away by itself, so whoever has it
+/// asks again.
+pub(crate) fn repair(cpu: &mut Cpu, repair: Repair) {
+    let Some(mut latest) = LATEST.try_write() else { return };
+    let accepted = cpu.now();
+    let (true, Some(published)) = (is_followed(), latest.as_mut()) else { return };
+    let number = number() + 1;
+    let effective = accepted + timing().delay.as_nanos();
+    published.followed.plan.reissue(number, Instant::from_nanos(effective));
+    published.repair = Some(repair);
+    drop(latest);
+    REPAIRS.fetch_add(1, Ordering::Relaxed);
+    announce(cpu, number, accepted, effective);
+}
+
+/// Tells everybody of the plan that was published last; with an interrupt only who would sleep past it.
+fn announce(cpu: &mut Cpu, number: u64, accepted: u64, effective: u64) {
+    ACCEPTED.store(accepted, Ordering::Relaxed);
+    EFFECTIVE.store(effective, Ordering::SeqCst);
+    NUMBER.store(number, Ordering::SeqCst);
     for thread in 0..cpu::count() {
-        let sleeps = cpu::shared(thread).sleeps_until.load(Ordering::SeqCst);
-        if thread != cpu.thread && sleeps.saturating_add(lead()) > effective {
+        let looks = Instant::from_nanos(cpu::shared(thread).sleeps_until.load(Ordering::SeqCst));
+        if thread != cpu.thread && timing().sleeps_past(looks, Instant::from_nanos(effective)) {
             cpu.interrupt(thread, VECTOR_WAKE);
         }
     }
-    Ok(spec.number)
+    if timing().is_late(Instant::from_nanos(cpu.now()), Instant::from_nanos(effective)) {
+        LATE.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Whether a cell may be destroyed: no hardware thread follows a plan with it, or has it loaded.

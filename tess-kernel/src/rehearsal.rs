@@ -1,5 +1,6 @@
 //! What a change of cell does, without cells: for measuring the lead before there are any.
 
+use muxer::inputs::NoInputs;
 use muxer::{CellId, Entry, Instant, Plan, Policy, Replica, Span, Spec, ThreadSet};
 
 use crate::arch::registers::{self, Bases};
@@ -20,9 +21,9 @@ pub(crate) fn switch(cpu: &mut Cpu) {
         machine: all,
         entries: &entries,
     };
-    if let Ok(plan) = Plan::validate(&spec) {
-        let mut replica = Replica::new(cpu.thread, &plan, None);
-        let _ = core::hint::black_box(replica.decide(&plan, spec.effective));
+    if let Ok(plan) = Plan::<2>::validate(&spec) {
+        let mut replica = Replica::new(cpu.thread, &plan, None, &NoInputs);
+        let _ = core::hint::black_box(replica.decide(&plan, spec.effective, &NoInputs));
     }
     let area = cpu.scratch_area.get_or_insert_with(|| &mut boot::slice(1, |_| VectorArea::new())[0]);
     area.save();

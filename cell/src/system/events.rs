@@ -1,22 +1,63 @@
-//! Events: ticks that interrupt a hart. See `abi::dispatch` for the contract with the kernel.
+//! Events: ticks and notifications that interrupt a hart. See `abi::dispatch` for the contract with the kernel.
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use abi::{Context, DispatchPage, Event};
 
 use super::pages;
 use crate::calls;
 
-/// What is called for a tick, on the event stack with events masked: the interrupted context, which it may change.
-pub type TickHandler = fn(&mut Context);
+/// What is called for an event, on the event stack with events masked: the interrupted context, which it may change.
+pub type Handler = fn(&mut Context);
 
-static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+/// Where a handler is set.
+struct Slot(AtomicPtr<()>);
+
+impl Slot {
+    const fn new() -> Self {
+        Self(AtomicPtr::new(core::ptr::null_mut()))
+    }
+
+    fn set(&self, handler: Handler) {
+        self.0.store(handler as *mut (), Ordering::Release);
+    }
+
+    fn get(&self) -> Option<Handler> {
+        let handler = self.0.load(Ordering::Acquire);
+        // SAFETY: only `set` stores here, and what it stores is a `Handler`.
+        (!handler.is_null()).then(|| unsafe { core::mem::transmute::<*mut (), Handler>(handler) })
+    }
+}
+
+static TICK: Slot = Slot::new();
+static NOTIFICATION: Slot = Slot::new();
+
+/// A notification came that [`wait_for_notification`] has not returned yet.
+static NOTIFIED: AtomicBool = AtomicBool::new(false);
 
 /// Sets the handler of ticks, for all harts.
-pub fn on_tick(handler: TickHandler) {
-    HANDLER.store(handler as *mut (), Ordering::Release);
+pub fn on_tick(handler: Handler) {
+    TICK.set(handler);
+}
+
+/// Sets the handler of notifications. They come to hart 0; several that come close together may be one. If a tick is due too, it is handled first.
+pub fn on_notification(handler: Handler) {
+    NOTIFICATION.set(handler);
+}
+
+/// For hart 0: parks it until the cell is notified, a tick is due, or the instant has come; `u64::MAX` for no instant. Returns whether the cell was notified
+/// since this was called last, and does not park if it was. Handlers are called as always, and events are unmasked in the end. No notification is lost,
+/// whenever it comes: what comes while events are masked here is pending, which ends the park, and is delivered by the unmasking.
+pub fn wait_for_notification(until_ns: u64) -> bool {
+    mask();
+    if !NOTIFIED.load(Ordering::SeqCst) {
+        // The call has no argument that could be wrong.
+        let _ = calls::park(until_ns);
+    }
+    unmask();
+    NOTIFIED.swap(false, Ordering::SeqCst)
 }
 
 /// Arms this hart's tick for an instant of the timebase, in ns; 0 disarms it. One past is due at once.
@@ -65,14 +106,16 @@ pub(super) fn register(page: &DispatchPage, stack: u64) {
 extern "C" fn handle(page: *mut DispatchPage) {
     // SAFETY: the kernel passes the page's address and maps it for as long as the cell lives; `pending` is atomic.
     let pending = unsafe { &(*page).pending }.swap(0, Ordering::SeqCst);
-    let handler = HANDLER.load(Ordering::Acquire);
-    if pending & Event::Tick as u32 != 0 && !handler.is_null() {
-        // SAFETY: only `on_tick` stores here, and what it stores is a `TickHandler`.
-        let handler: TickHandler = unsafe { core::mem::transmute::<*mut (), TickHandler>(handler) };
-        // SAFETY: events are masked, so the kernel does not touch `saved` until the resume sequence unmasks them, and no other hart uses
-        // this hart's `saved`.
-        let context = unsafe { &mut (*page).saved };
-        handler(context);
+    if pending & Event::Notification as u32 != 0 {
+        NOTIFIED.store(true, Ordering::SeqCst);
+    }
+    for (event, slot) in [(Event::Tick, &TICK), (Event::Notification, &NOTIFICATION)] {
+        if let Some(handler) = slot.get().filter(|_| pending & event as u32 != 0) {
+            // SAFETY: events are masked, so the kernel does not touch `saved` until the resume sequence unmasks them, and no other hart uses
+            // this hart's `saved`.
+            let context = unsafe { &mut (*page).saved };
+            handler(context);
+        }
     }
 }
 

@@ -10,10 +10,11 @@ use super::value::{Section, duration, hint, integer, kind, table};
 use crate::mistake::Mistakes;
 use crate::{Nanoseconds, Policy, limits};
 
-const NAMES: [&str; 3] = ["dedicated", "time-triggered", "best-effort"];
+const NAMES: [&str; 4] = ["dedicated", "time-triggered", "event-triggered", "best-effort"];
 const DEFAULT_WEIGHT: u32 = 100;
 
-/// `"dedicated"`, `"best-effort"`, `{ best-effort = { weight = 100 } }` or `{ time-triggered = { period, phase, length } }`.
+/// `"dedicated"`, `"best-effort"`, `{ best-effort = { weight = 100 } }`, `{ time-triggered = { period, phase, length } }` or
+/// `{ event-triggered = { period, budget } }`.
 pub(super) fn read(mistakes: &mut Mistakes<'_>, value: &Spanned<DeValue<'_>>) -> Option<Policy> {
     match value.get_ref() {
         DeValue::String(name) => match name.as_ref() {
@@ -23,6 +24,11 @@ pub(super) fn read(mistakes: &mut Mistakes<'_>, value: &Spanned<DeValue<'_>>) ->
                 &value.span(),
                 "a time-triggered policy needs its window, for example \
                  `{ time-triggered = { period = \"50 ms\", phase = \"0 ms\", length = \"2 ms\" } }`",
+            ),
+            "event-triggered" => mistakes.add(
+                &value.span(),
+                "an event-triggered policy needs its budget, for example \
+                 `{ event-triggered = { period = \"5 ms\", budget = \"1 ms\" } }`",
             ),
             other => {
                 let hint = hint(other, &NAMES);
@@ -52,6 +58,10 @@ fn read_table(mistakes: &mut Mistakes<'_>, policy: &DeTable<'_>, place: Range<us
     if let Some(value) = section.get("time-triggered") {
         let body = table(mistakes, value, "a time-triggered policy")?;
         return window(mistakes, body, value.span());
+    }
+    if let Some(value) = section.get("event-triggered") {
+        let body = table(mistakes, value, "an event-triggered policy")?;
+        return reserve(mistakes, body, value.span());
     }
     if let Some(value) = section.get("dedicated") {
         match table(mistakes, value, "a dedicated policy") {
@@ -113,4 +123,26 @@ fn window(mistakes: &mut Mistakes<'_>, body: &DeTable<'_>, place: Range<usize>) 
     }
     // A window that is wrong by itself would only bring conflicts that nobody made.
     (length_ns < period_ns && phase_ns < period_ns).then_some(Policy::TimeTriggered { period_ns, phase_ns, length_ns })
+}
+
+fn reserve(mistakes: &mut Mistakes<'_>, body: &DeTable<'_>, place: Range<usize>) -> Option<Policy> {
+    let body = Section::new(mistakes, body, place, "an event-triggered policy", &["period", "budget"]);
+    let period_value = body.required(mistakes, "period");
+    let period = period_value.and_then(|value| duration(mistakes, value, &limits::PERIOD_NS));
+    let budget_value = body.required(mistakes, "budget");
+    let budget = budget_value.and_then(|value| duration(mistakes, value, &limits::WINDOW_NS));
+    let (period_ns, budget_ns) = (period?, budget?);
+    if let Some(value) = budget_value.filter(|_| budget_ns >= period_ns) {
+        let (budget, period) = (Nanoseconds(budget_ns), Nanoseconds(period_ns));
+        mistakes.add(
+            &value.span(),
+            format!(
+                "a budget of {budget} is not less than its period of {period}; make it smaller, the period longer, \
+                 or the cell dedicated"
+            ),
+        );
+        // As for windows: what is wrong by itself would only bring conflicts that nobody made.
+        return None;
+    }
+    Some(Policy::EventTriggered { period_ns, budget_ns })
 }

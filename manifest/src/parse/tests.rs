@@ -25,6 +25,9 @@ args = "x=1 y"
 expect = "exit"
 no-missed = true
 restart = true
+[[cell]]
+name = "c"
+policy = { event-triggered = { period = "5 ms", budget = "0.5 ms" } }
 "#;
 
 fn messages(text: &str) -> Vec<String> {
@@ -44,7 +47,7 @@ fn a_manifest_reads_as_written_with_defaults_for_the_rest() {
     let system = parse(GOOD, "good.toml").expect("it is good");
     assert_eq!((system.slice_ns, system.tolerance_ns, system.status_ns), (10_000_000, 100_000, 500_000_000));
     assert_eq!((system.run_for_ns, &system.root), (None, &Root::default()));
-    let [a, b] = &system.cells[..] else { panic!("two cells") };
+    let [a, b, c] = &system.cells[..] else { panic!("three cells") };
     assert_eq!(
         (a.program.as_str(), &a.threads, a.policy),
         ("a", &Threads::All, crate::Policy::BestEffort { weight: 7 })
@@ -52,6 +55,7 @@ fn a_manifest_reads_as_written_with_defaults_for_the_rest() {
     assert_eq!((a.memory_bytes, a.stack_bytes, a.expect, a.restart), (16 << 20, 64 << 10, Expect::Run, false));
     assert_eq!((b.program.as_str(), &b.threads), ("a", &Threads::List([1, 2].to_vec())));
     assert_eq!((b.args.as_str(), b.expect, b.no_missed, b.restart), ("x=1 y", Expect::Exit, true, true));
+    assert_eq!(c.policy, crate::Policy::EventTriggered { period_ns: 5_000_000, budget_ns: 500_000 });
 }
 
 #[test]
@@ -99,6 +103,50 @@ fn each_mistake_is_reported_with_its_place_and_what_would_be_right() {
             "policy = \"best-effort\"\nrestart = \"yes\"",
             "s.toml:6:11: `restart` is `true` or `false`, without quotation marks",
         ),
+        (
+            "policy = \"event-triggered\"",
+            "s.toml:5:10: an event-triggered policy needs its budget, for example \
+             `{ event-triggered = { period = \"5 ms\", budget = \"1 ms\" } }`",
+        ),
+        (
+            "policy = \"event-trigered\"",
+            "s.toml:5:10: \"event-trigered\" is not a policy; did you mean `event-triggered`?",
+        ),
+        ("policy = { event-triggered = 5 }", "s.toml:5:30: an event-triggered policy must be a table, not an integer"),
+        (
+            "policy = { event-triggered = { period = \"5 ms\" } }",
+            "s.toml:5:30: an event-triggered policy lacks `budget`; add for example `budget = \"1 ms\"`, \
+             what it may use in every period",
+        ),
+        (
+            "policy = { event-triggered = { budget = \"5 ms\" } }",
+            "s.toml:5:30: an event-triggered policy lacks `period`; add for example `period = \"50 ms\"`",
+        ),
+        (
+            "policy = { event-triggered = { period = \"5 ms\", budget = \"1 us\" } }",
+            "s.toml:5:58: this must be from 10 us to 60 s, not 1 us",
+        ),
+        (
+            "policy = { event-triggered = { period = \"5 us\", budget = \"1 ms\" } }",
+            "s.toml:5:41: this must be from 100 us to 60 s, not 5 us",
+        ),
+        (
+            "policy = { event-triggered = { period = \"5 ms\", budget = \"5 ms\" } }",
+            "s.toml:5:58: a budget of 5 ms is not less than its period of 5 ms; make it smaller, the period longer, \
+             or the cell dedicated",
+        ),
+        (
+            "policy = { event-triggered = { period = \"5 ms\", budget = \"1 ms\", phase = \"1 ms\" } }",
+            "s.toml:5:66: `phase` is not a key of an event-triggered policy; its first period begins when it has work",
+        ),
+        (
+            "policy = { event-triggered = { period = \"5 ms\", budget = \"1 ms\", length = \"1 ms\" } }",
+            "s.toml:5:66: `length` is not a key of an event-triggered policy; what it may use in every period is its `budget`",
+        ),
+        (
+            "policy = { time-triggered = { period = \"50 ms\", phase = \"9 ms\", length = \"1 ms\", budget = \"1 ms\" } }",
+            "s.toml:5:82: `budget` is not a key of a time-triggered policy; a window has a `length`",
+        ),
         ("", "s.toml:3:1: [[cell]] lacks `policy`; add for example `policy = { best-effort = { weight = 100 } }`"),
     ];
     for (lines, expected) in cases {
@@ -145,6 +193,74 @@ fn windows_in_conflict_are_reported_and_others_are_not() {
     assert!(messages(&pair(hungry, dedicated))[0].contains("`a` could never run"));
     assert!(messages(&pair(dedicated, dedicated))[0].contains("`a` is dedicated to the same"));
     assert!(messages(&pair("policy = \"dedicated\"", hungry))[0].contains("`root` could never run"));
+}
+
+fn budget(period: &str, budget: &str) -> String {
+    format!("policy = {{ event-triggered = {{ period = \"{period}\", budget = \"{budget}\" }} }}")
+}
+
+/// The root cell has a tenth of hardware thread 0; the others are called `a`, `b` and so on.
+fn system_of(cells: &[(&str, &str)]) -> String {
+    let mut text = "[system]\nname = \"s\"\n[root]\npolicy = { time-triggered = { period = \"10 ms\", phase = \"9 ms\", length = \"1 ms\" } }\n".to_string();
+    for (name, (threads, policy)) in ('a'..).zip(cells) {
+        text += &format!("[[cell]]\nname = \"{name}\"\nthreads = {threads}\n{policy}\n");
+    }
+    text
+}
+
+#[test]
+fn a_budget_and_a_dedicated_cell_cannot_share_a_hardware_thread() {
+    let (dedicated, quick) = ("policy = \"dedicated\"", budget("5 ms", "1 ms"));
+    let found = messages(&system_of(&[("[1]", dedicated), ("[1, 2]", &quick)]));
+    assert_eq!(
+        found,
+        [
+            "s.toml:12:10: it can never run: `a` is dedicated to a hardware thread that it needs; give one of them other \
+          `threads`, or `a` another policy"
+        ]
+    );
+    let found = messages(&system_of(&[("\"all\"", &quick), ("[1]", dedicated)]));
+    assert!(found[0].starts_with("s.toml:12:10: `a` could never run"), "{found:?}");
+    assert!(parse(&system_of(&[("[1]", dedicated), ("[2]", &quick)]), "s").is_ok());
+}
+
+#[test]
+fn what_is_promised_beyond_all_the_time_of_a_hardware_thread_is_reported_and_no_more_than_that() {
+    let (half, tenth, more) = (budget("5 ms", "2.5 ms"), budget("7 ms", "0.7 ms"), budget("7 ms", "0.700001 ms"));
+    let (all, other) = ("\"all\"", "\"other\"");
+    // Exactly all of it is for the kernel to judge.
+    assert!(parse(&system_of(&[("[1]", &half), ("[1, 2]", &half)]), "s").is_ok());
+    assert!(parse(&system_of(&[("[0]", &half), (all, &budget("3 ms", "1.2 ms"))]), "s").is_ok());
+    assert_eq!(
+        messages(&system_of(&[(all, &half), (all, &budget("3 ms", "1.20001 ms")), (all, &tenth)])),
+        ["s.toml:12:10: hardware thread 0 has not enough time: `root` and `a` leave at most 1.2 ms in every 3 ms, \
+          and switching takes a part of that; ask for less, or for other `threads`"]
+    );
+    let found = messages(&system_of(&[("[3, 1]", &half), (other, &budget("10 ms", "4 ms")), (other, &more)]));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains(":16:10: hardware thread 1 has not enough time: `a` and `b` leave at most"), "{found:?}");
+    // Windows count; those who are reported do not.
+    let wide = "policy = { time-triggered = { period = \"10 ms\", phase = \"0 ms\", length = \"6 ms\" } }";
+    let found = messages(&system_of(&[(other, &half), ("[2]", wide), ("[2]", &half)]));
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains(":12:10: hardware thread 2 has not enough time: `a` leaves at most 5 ms in every 10 ms"),
+        "{found:?}"
+    );
+    let mut cells = [("[5]", half.as_str()); 7];
+    cells[2..].fill(("[5]", &tenth));
+    let found = messages(&system_of(&cells));
+    assert!(found[0].contains("5 has not enough time: `a` and `b` leave nothing; ask"), "{found:?}");
+    cells[1] = ("[5]", &tenth);
+    assert!(messages(&system_of(&cells))[0].contains("`a`, `b`, `c` and 3 more leave nothing; ask"));
+}
+
+#[test]
+fn cells_that_may_be_on_different_hardware_threads_are_no_mistake() {
+    let (half, more) = (budget("5 ms", "2.5 ms"), budget("5 ms", "3 ms"));
+    assert!(parse(&system_of(&[("[1]", &half), ("[2]", &more)]), "s").is_ok());
+    assert!(parse(&system_of(&[("[0]", &half), ("\"other\"", &more)]), "s").is_ok());
+    assert!(parse(&system_of(&[("\"all\"", &half), ("\"all\"", "policy = \"best-effort\"")]), "s").is_ok());
 }
 
 #[test]
@@ -224,7 +340,7 @@ proptest! {
     #[test]
     fn no_bytes_make_the_decoder_panic(mut bytes in any::<Vec<u8>>(), version in any::<bool>()) {
         if version && !bytes.is_empty() {
-            bytes[0] = 1;
+            bytes[0] = crate::compact::VERSION;
         }
         let _ = System::from_compact(&bytes);
     }

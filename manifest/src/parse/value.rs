@@ -51,7 +51,9 @@ impl<'a, 'i> Section<'a, 'i> {
                 "system" => "begin with `[system]` and its `name = \"...\"`",
                 "name" => "add `name = \"...\"`",
                 "policy" => "add for example `policy = { best-effort = { weight = 100 } }`",
-                _ => "add for example `period = \"50 ms\"`, `length = \"2 ms\"`",
+                "budget" => "add for example `budget = \"1 ms\"`, what it may use in every period",
+                "length" => "add for example `length = \"2 ms\"`",
+                _ => "add for example `period = \"50 ms\"`",
             };
             mistakes.add(&self.place, format!("{} lacks `{key}`; {example}", self.what));
         }
@@ -132,8 +134,15 @@ impl<'a, 'i> Section<'a, 'i> {
 
 /// What would be right in the place of `word`.
 pub(super) fn hint(word: &str, known: &[&str]) -> String {
-    if word == "harts" && known.contains(&"threads") {
-        return "a cell has one hart on each of its `threads`".to_owned();
+    let special = match word {
+        "harts" if known.contains(&"threads") => Some("a cell has one hart on each of its `threads`"),
+        "length" if known.contains(&"budget") => Some("what it may use in every period is its `budget`"),
+        "phase" if known.contains(&"budget") => Some("its first period begins when it has work"),
+        "budget" if known.contains(&"length") => Some("a window has a `length`"),
+        _ => None,
+    };
+    if let Some(special) = special {
+        return special.to_owned();
     }
     let nearest = known.iter().min_by_key(|candidate| strsim::osa_distance(word, candidate));
     match nearest {

@@ -9,24 +9,24 @@ fn cells_on(history: &History) -> BTreeSet<u16> {
 #[test]
 fn a_lone_best_effort_cell_is_left_alone() {
     let plan = plan(&[entry(1, 1, BEST)], 0).expect("one cell");
-    let mut replica = Replica::new(0, &plan, None);
-    assert_eq!(replica.decide(&plan, ns(5)).until, None);
+    let mut replica = Replica::new(0, &plan, None, &NoInputs);
+    assert_eq!(replica.decide(&plan, ns(5), &NoInputs).until, None);
 }
 
 #[test]
 fn a_dedicated_cell_is_left_alone_whatever_shares_its_hardware_threads() {
     let list = [entry(1, 0b01, Policy::Dedicated), entry(2, 0b11, BEST), entry(3, 0b10, window(20_000, 0, 1_000))];
     let plan = plan(&list, 0).expect("best effort is never in conflict");
-    let mut replica = Replica::new(0, &plan, None);
-    assert_eq!(replica.decide(&plan, ns(0)).until, None);
+    let mut replica = Replica::new(0, &plan, None, &NoInputs);
+    assert_eq!(replica.decide(&plan, ns(0), &NoInputs).until, None);
 }
 
 #[test]
 fn best_effort_cells_that_share_nothing_are_not_interrupted_by_slices() {
     let list = [entry(1, 0b01, BEST), entry(2, 0b10, BEST), entry(3, 0b11, window(100_000, 30_000, 1_000))];
     let plan = plan(&list, 0).expect("best effort is never in conflict");
-    let mut replica = Replica::new(0, &plan, None);
-    assert_eq!(replica.decide(&plan, ns(0)).boundary, Some(ns(30_000)));
+    let mut replica = Replica::new(0, &plan, None, &NoInputs);
+    assert_eq!(replica.decide(&plan, ns(0), &NoInputs).boundary, Some(ns(30_000)));
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_wide_gang_does_not_starve_beside_a_window_that_is_open_at_every_slice_bound
 #[test]
 fn a_plan_in_the_middle_of_a_window_starts_the_gang_at_its_effective_instant() {
     let plan = plan(&[entry(1, 1, window(20_000, 0, 5_000))], 2_000).expect("one cell");
-    let run = Replica::new(0, &plan, None).decide(&plan, ns(2_000)).run;
+    let run = Replica::new(0, &plan, None, &NoInputs).decide(&plan, ns(2_000), &NoInputs).run;
     assert_eq!(run, Some(Run { cell: CellId(1), since: ns(2_000) }));
 }
 
@@ -48,8 +48,8 @@ fn a_plan_in_the_middle_of_a_window_starts_the_gang_at_its_effective_instant() {
 fn a_window_in_progress_keeps_its_activation_across_a_change_of_plan() {
     let list = [entry(1, 1, window(20_000, 3_000, 5_000))];
     let (before, after) = (plan(&list, 0).expect("one cell"), plan(&list, 4_500).expect("one cell"));
-    let run = Replica::new(0, &before, None).decide(&before, ns(4_000)).run;
-    let decision = Replica::new(0, &after, run).decide(&after, ns(4_500));
+    let run = Replica::new(0, &before, None, &NoInputs).decide(&before, ns(4_000), &NoInputs).run;
+    let decision = Replica::new(0, &after, run, &NoInputs).decide(&after, ns(4_500), &NoInputs);
     assert_eq!(decision.run, run);
     assert_eq!(decision.until, Some(ns(8_050)));
 }
@@ -60,9 +60,9 @@ fn an_activation_from_the_plan_before_lasts_through_boundaries_inside_the_window
         [entry(1, 1, window(30_000, 1_000, 15_000)), entry(2, 2, window(30_000, 5_000, 1_000)), entry(3, 3, BEST)];
     let plan = plan(&list, 2_000).expect("no conflict");
     let run = Some(Run { cell: CellId(1), since: ns(0) });
-    let mut replica = Replica::new(0, &plan, run);
-    assert_eq!(replica.decide(&plan, ns(2_000)).run, run);
-    assert_eq!(replica.decide(&plan, ns(6_000)).run, run);
+    let mut replica = Replica::new(0, &plan, run, &NoInputs);
+    assert_eq!(replica.decide(&plan, ns(2_000), &NoInputs).run, run);
+    assert_eq!(replica.decide(&plan, ns(6_000), &NoInputs).run, run);
 }
 
 #[test]
@@ -104,14 +104,14 @@ fn a_cell_kept_out_for_an_hour_does_not_get_the_hour_at_once() {
 fn a_stall_of_an_hour_costs_windows_one_step() {
     let list = [entry(1, 0b01, window(5_000, 0, 1_000)), entry(2, 0b11, window(5_000, 2_000, 1_000))];
     let plan = plan(&list, 0).expect("no conflict");
-    let mut replica = Replica::new(0, &plan, None);
+    let mut replica = Replica::new(0, &plan, None, &NoInputs);
     let hour = ns(3_600_000_000_000 + 2_500);
     // 2.9 thousand million boundaries one by one would take minutes.
-    let decision = replica.decide(&plan, hour);
+    let decision = replica.decide(&plan, hour, &NoInputs);
     assert_eq!(decision.run, Some(Run { cell: CellId(2), since: ns(3_600_000_002_000) }));
     assert_eq!(decision.until, Some(ns(3_600_000_003_050)));
-    let mut fresh = Replica::new(1, &plan, None);
-    let _ = fresh.decide(&plan, hour);
+    let mut fresh = Replica::new(1, &plan, None, &NoInputs);
+    let _ = fresh.decide(&plan, hour, &NoInputs);
     assert_eq!(fresh.digest(), replica.digest());
 }
 
@@ -130,7 +130,7 @@ fn a_newcomer_gets_its_turn_and_no_more() {
 #[test]
 fn among_equals_the_lowest_cell_is_first_wherever_the_plan_names_it() {
     let plan = plan(&[entry(2, 1, BEST), entry(1, 1, BEST)], 0).expect("no conflict");
-    let run = Replica::new(0, &plan, None).decide(&plan, ns(0)).run;
+    let run = Replica::new(0, &plan, None, &NoInputs).decide(&plan, ns(0), &NoInputs).run;
     assert_eq!(run.map(|run| run.cell), Some(CellId(1)));
 }
 

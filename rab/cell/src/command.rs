@@ -17,6 +17,8 @@ pub enum Command {
     Plan,
     /// The end of a cell.
     Kill(String),
+    /// A notification to a cell.
+    Notify(String),
     /// The end of everything, with a summary.
     Quit,
     /// Something else: what to say about it.
@@ -24,12 +26,13 @@ pub enum Command {
 }
 
 /// What `help` says.
-pub const HELP: [&str; 5] = [
-    "help       this list",
-    "cells      each cell: its hardware threads, state, time and progress",
-    "plan       the plan in force",
-    "kill NAME  stops a cell and takes back all that it has",
-    "quit       the summary, then the end",
+pub const HELP: [&str; 6] = [
+    "help         this list",
+    "cells        each cell: its hardware threads, state, time and progress",
+    "plan         the plan in force",
+    "kill NAME    stops a cell and takes back all that it has",
+    "notify NAME  sends a cell a notification, which wakes it if it is idle",
+    "quit         the summary, then the end",
 ];
 
 impl Command {
@@ -43,7 +46,8 @@ impl Command {
             ("plan", None, None) => Self::Plan,
             ("quit" | "exit", None, None) => Self::Quit,
             ("kill", Some(name), None) => Self::Kill(name.to_string()),
-            ("kill", ..) => Self::Mistake("say which cell: kill NAME".to_string()),
+            ("notify", Some(name), None) => Self::Notify(name.to_string()),
+            (word @ ("kill" | "notify"), ..) => Self::Mistake(alloc::format!("say which cell: {word} NAME")),
             (word @ ("help" | "cells" | "plan" | "quit"), ..) => Self::Mistake(alloc::format!("`{word}` stands alone")),
             (word, ..) => Self::Mistake(alloc::format!("there is no command `{}`; try `help`", word.escape_debug())),
         };
@@ -102,11 +106,13 @@ mod tests {
         let expected = [Command::Help, Command::Kill("hog".to_string()), Command::Cells, Command::Plan, Command::Quit];
         assert_eq!(typed(b"help\n  kill  hog \r\n\ncells\rplax\x08n\nquit\n"), expected);
         assert_eq!(typed(b"he\x03"), [Command::Quit]);
+        assert_eq!(typed(b"notify b-2\n"), [Command::Notify("b-2".to_string())]);
+        assert_eq!(typed(b"notify\n"), [Command::Mistake("say which cell: notify NAME".to_string())]);
     }
 
     #[test]
     fn whatever_is_typed_gets_an_answer() {
-        for line in [&b"kill\n"[..], b"kill a b\n", b"cells now\n", b"\xff\xfe\n", b"rm -rf /\n"] {
+        for line in [&b"kill\n"[..], b"kill a b\n", b"notify a b\n", b"cells now\n", b"\xff\xfe\n", b"rm -rf /\n"] {
             assert!(matches!(&typed(line)[..], [Command::Mistake(_)]), "{line:?}");
         }
         let mut long = Vec::from([b'a'; 1000]);

@@ -1,8 +1,8 @@
 //! The root cell: the only cell that the kernel starts. It reads the manifest from the boot archive, loads the other cells, commits the plan, is the
 //! console, and gives the summary and the verdict. Later it is the broker.
 //!
-//! Everything that only computes is in modules that are tested on the host: [`command`], [`gang_log`], [`histogram`], [`image`], [`promise`],
-//! [`table`], [`verdict`]. The others talk to the kernel; [`supervisor`] puts them together.
+//! Everything that only computes is in modules that are tested on the host: [`command`], [`counters`], [`gang_log`], [`histogram`], [`image`], [`promise`],
+//! [`refusal`], [`table`], [`verdict`]. The others talk to the kernel; [`supervisor`] puts them together.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -17,10 +17,12 @@ extern crate abi;
 use cell::abi;
 
 pub mod command;
+pub mod counters;
 pub mod gang_log;
 pub mod histogram;
 pub mod image;
 pub mod promise;
+pub mod refusal;
 pub mod table;
 pub mod verdict;
 

@@ -18,14 +18,16 @@ const WINDOWS_MAX: u64 = 20_000;
 
 /// For each gang, the part of the time (0 to 1) in which it is promised to run.
 ///
-/// Dedicated: all. Time-triggered: its windows. Best-effort: of the time in which none of its hardware threads belongs to someone else's window, the part that its weight is
-/// of all weights of the best-effort gangs with which it shares a hardware thread. That is the least it gets where gangs overlap in
-/// part. The time of switching is not taken off.
+/// Dedicated: all. Time-triggered: its windows. Event-triggered: its budget, while it has work; it gets less where it has less to do. Best-effort: of the time in
+/// which none of its hardware threads belongs to someone else's window or budget, the part that its weight is of all weights of the best-effort gangs with which it
+/// shares a hardware thread. That is the least that it gets if it always has work: budgets are counted as if all were used up and none at the same time as
+/// another one, what idle cells leave comes on top, and so does what is left where gangs overlap in part. The time of switching is not taken off.
 #[must_use]
 pub fn promised(claims: &[Claim]) -> Vec<f64> {
     let share = |claim: &Claim| match claim.policy {
         Policy::Dedicated => 1.0,
         Policy::TimeTriggered { period_ns, length_ns, .. } => part(length_ns, period_ns),
+        Policy::EventTriggered { period_ns, budget_ns } => part(budget_ns, period_ns),
         Policy::BestEffort { weight } => {
             let rivals = claims.iter().filter(|other| other.threads & claim.threads != 0);
             let weights: u64 = rivals
@@ -41,26 +43,29 @@ fn part(of: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { (of as f64 / all as f64).min(1.0) }
 }
 
-/// The part of the time in which at least one of these hardware threads belongs to a window or a dedicated cell.
+/// The part of the time in which at least one of these hardware threads belongs to a window, a dedicated cell or, at worst, a budget.
 fn taken(claims: &[Claim], threads: u64) -> f64 {
     let mut windows = Vec::new();
+    let mut budgets = 0.0;
     for claim in claims.iter().filter(|claim| claim.threads & threads != 0) {
         match claim.policy {
             Policy::Dedicated => return 1.0,
             Policy::TimeTriggered { period_ns, phase_ns, length_ns } if period_ns > 0 => {
                 windows.push((period_ns, phase_ns % period_ns, length_ns.min(period_ns)));
             }
+            Policy::EventTriggered { period_ns, budget_ns } => budgets += part(budget_ns, period_ns),
             _ => {}
         }
     }
     let cycle =
         windows.iter().try_fold(1_u64, |cycle, window| (cycle / divisor(cycle, window.0)).checked_mul(window.0));
-    match cycle {
+    let windows = match cycle {
         Some(cycle) if windows.iter().map(|window| cycle / window.0).sum::<u64>() <= WINDOWS_MAX => {
             covered(&windows, cycle)
         }
-        _ => windows.iter().map(|window| part(window.2, window.0)).sum::<f64>().min(1.0),
-    }
+        _ => windows.iter().map(|window| part(window.2, window.0)).sum::<f64>(),
+    };
+    (windows + budgets).min(1.0)
 }
 
 /// The part of a cycle that windows (period, phase, length) cover. Every period divides the cycle.
@@ -132,9 +137,25 @@ mod tests {
         assert_promised(&[dedicated, best(3, 1), best(2, 1)], &[1.0, 0.0, 0.5]);
     }
 
+    fn reserve(threads: u64, period: u64, budget: u64) -> Claim {
+        Claim { threads, policy: Policy::EventTriggered { period_ns: period * MS, budget_ns: budget * MS } }
+    }
+
+    #[test]
+    fn budgets_are_promised_and_what_they_may_take_is_not() {
+        assert_promised(&[reserve(3, 5, 1), best(1, 1), best(3, 3)], &[0.2, 0.2, 0.6]);
+        // Neither shares a hardware thread with the other one, and the gang must do without both.
+        assert_promised(&[reserve(1, 5, 1), reserve(2, 10, 3), best(3, 1), best(4, 1)], &[0.2, 0.3, 0.5, 1.0]);
+        assert_promised(&[window(1, 50, 0, 3), reserve(1, 50, 12), best(1, 1)], &[0.06, 0.24, 0.7]);
+        let dedicated = Claim { threads: 4, policy: Policy::Dedicated };
+        assert_promised(&[dedicated, reserve(2, 5, 1), best(6, 1)], &[1.0, 0.2, 0.0]);
+    }
+
     #[test]
     fn impossible_plans_do_no_harm() {
         assert_promised(&[window(1, 0, 5, 5), best(1, 0)], &[0.0, 0.0]);
+        assert_promised(&[reserve(1, 0, 5), reserve(1, 5, 9), best(1, 1)], &[0.0, 1.0, 0.0]);
+        assert_promised(&[reserve(1, 5, 4), reserve(1, 5, 4), best(1, 1)], &[0.8, 0.8, 0.0]);
         let odd = |period| Claim {
             threads: 1,
             policy: Policy::TimeTriggered { period_ns: period, phase_ns: u64::MAX, length_ns: u64::MAX },

@@ -5,8 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::abi::machine::{FEATURES, MachineInfo};
-use manifest::{Bytes, Nanoseconds, System};
+use manifest::{Bytes, Nanoseconds, Policy, System};
 
+use crate::counters;
 use crate::member::Member;
 use crate::table::{Align, Table, duration, percent, rate, threads};
 
@@ -83,7 +84,8 @@ impl Live {
         Self { at: now, seen: Vec::new() }
     }
 
-    /// The live line: which cell has which hardware threads, which part of their time, and how it progresses, since the last one.
+    /// The live line: which cell has which hardware threads, which part of their time (of which part at most, where it has a budget), and how it
+    /// progresses, since the last one.
     pub fn line(&mut self, now: u64, since_start: u64, members: &[Member]) -> String {
         let elapsed = now.saturating_sub(self.at);
         self.at = now;
@@ -97,7 +99,13 @@ impl Live {
             line += &if member.is_running() {
                 let all = elapsed as f64 * f64::from(member.harts());
                 let (mask, part) = (threads(member.claim.threads), percent(new_time as f64, all));
-                format!(" | {name} @{mask} {part} {}", rate(new_beats as f64, elapsed))
+                let budget = match member.claim.policy {
+                    Policy::EventTriggered { period_ns, budget_ns } => {
+                        format!(" of {}", percent(budget_ns as f64, period_ns as f64))
+                    }
+                    _ => String::new(),
+                };
+                format!(" | {name} @{mask} {part}{budget} {}", rate(new_beats as f64, elapsed))
             } else {
                 format!(" | {name} {}", member.fate.brief())
             };
@@ -192,6 +200,13 @@ pub fn summary(info: &MachineInfo, elapsed: u64, root: &Member, members: &[Membe
         info.plan,
         info.ipis
     ));
+    lines.extend(counters::line(info));
+    let has_budget = |member: &Member| matches!(member.claim.policy, Policy::EventTriggered { .. });
+    if core::iter::once(root).chain(members).any(has_budget) {
+        lines.push(String::from(
+            "  a budget is promised to a cell that has work; best-effort cells are promised what is left when all budgets are used",
+        ));
+    }
     if lost > 0 {
         lines.push(format!("  {lost} activations were not seen and are not in the skew"));
     }

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::abi::machine::MachineInfo;
-use crate::abi::plan::{FLAG_IPI_ACTIVATION, PlanEntry, PlanHeader, PolicyKind, Refusal, RefusalReason};
+use crate::abi::plan::{FLAG_IPI_ACTIVATION, PlanEntry, PlanHeader, PolicyKind};
 use crate::abi::{Error, ErrorKind, Handle};
 use cell::{calls, hart, time};
 use manifest::{Activation, Expect, Policy, System};
@@ -16,7 +16,7 @@ use crate::member::{LogBuffer, Member, Phase};
 use crate::report::{self, Live};
 use crate::table::quoted;
 use crate::verdict::{self, Fate};
-use crate::{console, promise, say};
+use crate::{console, counters, promise, refusal, say};
 
 /// No pumping in the last part of a window, in ns: a call that runs over the window's end would take time from others.
 const RESERVE: u64 = 200_000;
@@ -140,10 +140,10 @@ impl Supervisor {
         loop {
             match self.commit() {
                 Ok(()) => break,
-                Err(error) if is_too_soon(&error) && time::now() < deadline => {
+                Err((error, _)) if refusal::is_too_soon(&error) && time::now() < deadline => {
                     let _ = calls::park(time::now() + 1_000_000);
                 }
-                Err(error) => return Err(self.describe_refusal(&error)),
+                Err((error, header)) => return Err(self.describe_refusal(&error, &header)),
             }
         }
         self.root = Member::root(&self.system.root);
@@ -153,8 +153,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Makes a plan of the root cell and the cells that run.
-    fn commit(&mut self) -> Result<(), Error> {
+    /// Makes a plan of the root cell and the cells that run. If it is refused, the header says more.
+    fn commit(&mut self) -> Result<(), (Error, PlanHeader)> {
         let entries: Vec<PlanEntry> = self.planned().filter_map(plan_entry).collect();
         let header = PlanHeader {
             entries: 0,
@@ -162,8 +162,9 @@ impl Supervisor {
             effective_ns: 0,
             slice_ns: self.system.slice_ns,
             tolerance_ns: self.system.tolerance_ns,
+            ..PlanHeader::default()
         };
-        self.plan = calls::plan_commit(header, &entries)?;
+        self.plan = calls::plan_commit_explained(header, &entries)?;
         self.plan_is_old = false;
         self.account();
         let claims: Vec<promise::Claim> = self.planned().map(|member| member.claim).collect();
@@ -179,16 +180,11 @@ impl Supervisor {
         core::iter::once(&self.root).chain(&self.members).filter(|member| member.is_running())
     }
 
-    fn describe_refusal(&self, error: &Error) -> String {
-        let refusal = Some(error.value).filter(|_| error.kind == ErrorKind::PlanRefused).and_then(Refusal::unpack);
-        let Some(refusal) = refusal else { return format!("the plan cannot be committed: {error}") };
-        let name = |entry: u16| self.planned().nth(entry.into()).map_or("?", |member| member.spec.name.as_str());
-        let (one, reason) = (name(refusal.entry), refusal.reason.describe());
-        if refusal.entry == refusal.other {
-            format!("the plan was refused: {one} {reason}")
-        } else {
-            format!("the plan was refused: {one} {reason}; the other one is {}", name(refusal.other))
-        }
+    fn describe_refusal(&self, error: &Error, header: &PlanHeader) -> String {
+        refusal::describe(error, header, |entry| {
+            let member = self.planned().nth(entry.into())?;
+            Some((member.spec.name.as_str(), member.claim.policy))
+        })
     }
 
     /// Adds up what was promised until now.
@@ -209,8 +205,8 @@ impl Supervisor {
             self.bury();
             if self.plan_is_old {
                 match self.commit() {
-                    Err(error) if !is_too_soon(&error) => {
-                        let refusal = self.describe_refusal(&error);
+                    Err((error, header)) if !refusal::is_too_soon(&error) => {
+                        let refusal = self.describe_refusal(&error, &header);
                         say!("{refusal}; the old plan stays in force.");
                         self.plan_is_old = false;
                     }
@@ -272,6 +268,7 @@ impl Supervisor {
                 report::plan(self.plan, &self.root, &self.members).iter().for_each(|line| say!("{line}"));
             }
             Command::Kill(name) => self.kill(&name),
+            Command::Notify(name) => self.notify(&name),
             Command::Quit => self.quitting = true,
             Command::Mistake(answer) => say!("{answer}"),
         }
@@ -289,9 +286,31 @@ impl Supervisor {
         } else if name == "root" {
             say!("The root cell ends with `quit`.");
         } else {
-            let names: Vec<&str> = self.members.iter().map(|member| member.spec.name.as_str()).collect();
-            say!("There is no cell `{}`; there are: {}.", name.escape_debug(), names.join(", "));
+            self.deny(name);
         }
+    }
+
+    fn notify(&mut self, name: &str) {
+        self.observe(false);
+        if let Some(member) = self.members.iter().find(|member| member.spec.name == name) {
+            match member.phase {
+                Phase::Running(handle) => match calls::cell_notify(handle) {
+                    Ok(_) => say!("{name} is notified."),
+                    Err(error) => say!("{name} cannot be notified: {error}."),
+                },
+                _ => say!("{name} does not run: it {}.", member.fate.describe()),
+            }
+        } else if name == "root" {
+            say!("The root cell listens already.");
+        } else {
+            self.deny(name);
+        }
+    }
+
+    /// Says that there is no such cell.
+    fn deny(&self, name: &str) {
+        let names: Vec<&str> = self.members.iter().map(|member| member.spec.name.as_str()).collect();
+        say!("There is no cell `{}`; there are: {}.", name.escape_debug(), names.join(", "));
     }
 
     /// Sees how all cells do. A cell that ended is taken out of the plan.
@@ -363,7 +382,7 @@ impl Supervisor {
         say!("");
         report::summary(&info, elapsed, &self.root, &self.members).iter().for_each(|line| say!("{line}"));
         if self.system.root.args.split_whitespace().any(|word| word == "samples") {
-            self.give_samples(elapsed);
+            self.give_samples(&info, elapsed);
         }
         let mut passed = true;
         for check in self.members.iter().flat_map(|member| verdict::checks(&member.outcome())) {
@@ -371,13 +390,18 @@ impl Supervisor {
             let (name, detail) = (quoted(&check.name), quoted(&check.detail));
             say!("@tess check name={name} pass={} detail={detail}", check.pass);
         }
-        say!("@tess verdict pass={passed}");
+        say!("@tess verdict pass={passed} {}", counters::words(&info));
         passed
     }
 
     /// What was measured, for a benchmark: `root.args = "samples"` asks for it.
-    fn give_samples(&self, elapsed: u64) {
+    fn give_samples(&self, info: &MachineInfo, elapsed: u64) {
         say!("@tess sample elapsed_ns {elapsed}");
+        for (name, value) in counters::named(info) {
+            say!("@tess sample muxers.{name} {value}");
+        }
+        say!("@tess sample muxers.delay_ns {}", info.delay_ns);
+        say!("@tess sample plan.commit_ns {}", info.commit_ns);
         for member in core::iter::once(&self.root).chain(&self.members) {
             let name = &member.spec.name;
             say!("@tess sample cell.heartbeats.{name} {}", member.heartbeats());
@@ -394,12 +418,6 @@ impl Supervisor {
     }
 }
 
-/// The plan has not room yet: an earlier one is on its way.
-fn is_too_soon(error: &Error) -> bool {
-    let reason = Refusal::unpack(error.value).map(|refusal| refusal.reason);
-    error.kind == ErrorKind::PlanRefused && reason == Some(RefusalReason::TooSoon)
-}
-
 fn plan_entry(member: &Member) -> Option<PlanEntry> {
     let Phase::Running(handle) = member.phase else { return None };
     let (policy, period_ns_or_weight, phase_ns, length_ns) = match member.claim.policy {
@@ -407,6 +425,7 @@ fn plan_entry(member: &Member) -> Option<PlanEntry> {
         Policy::TimeTriggered { period_ns, phase_ns, length_ns } => {
             (PolicyKind::TimeTriggered, period_ns, phase_ns, length_ns)
         }
+        Policy::EventTriggered { period_ns, budget_ns } => (PolicyKind::EventTriggered, period_ns, 0, budget_ns),
         Policy::BestEffort { weight } => (PolicyKind::BestEffort, weight.into(), 0, 0),
     };
     let cell = u32::try_from(handle.register()).unwrap_or(Handle::OWN_CELL.slot().into());

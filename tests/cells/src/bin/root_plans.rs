@@ -15,8 +15,15 @@ use test_cells::{check, check_equal, finish_machine, pump};
 
 cell::entry!(main);
 
-const HEADER: PlanHeader =
-    PlanHeader { entries: 0, flags: 0, effective_ns: 0, slice_ns: 1_000_000, tolerance_ns: 100_000 };
+const HEADER: PlanHeader = PlanHeader {
+    entries: 0,
+    flags: 0,
+    effective_ns: 0,
+    slice_ns: 1_000_000,
+    tolerance_ns: 100_000,
+    conflict_at_ns: 0,
+    fits_ns: 0,
+};
 
 fn guest(harts: u32) -> Option<Handle> {
     // For ever: `mov ecx, 40`, `dec ecx` and `jnz` back to it, `pause`, `jmp` to the start.
