@@ -91,8 +91,8 @@ pub const CONSOLE_WRITE_MAX: u64 = 256;
 /// The most characters that one [`Call::ConsolePump`] moves.
 pub const CONSOLE_PUMP_MAX: u64 = 64;
 
-/// The most bytes of one [`Call::MemoryMap`] or [`Call::CellMap`]: 16 pages.
-pub const MAP_MAX: u64 = 16 * crate::layout::PAGE_SIZE;
+/// The most bytes of one [`Call::MemoryMap`] or [`Call::CellMap`]: 8 pages, so that the kernel is soon ready for the next change of cell again.
+pub const MAP_MAX: u64 = 8 * crate::layout::PAGE_SIZE;
 
 /// How mapped memory may be used. There is no writable and executable memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

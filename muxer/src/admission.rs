@@ -17,8 +17,8 @@
 
 use heapless::Vec;
 
-use crate::threads::Bits;
 use crate::plan::{MAX_CELLS, SHORTEST, window_of};
+use crate::threads::Bits;
 use crate::{Instant, Plan, Policy, Span, Spec};
 
 /// A periodic window, in ns.
@@ -66,7 +66,11 @@ pub(crate) fn largest_window<const WORDS: usize>(spec: &Spec<'_, WORDS>, index: 
     let Some(window) = window_of(&entry.policy) else { return Span::ZERO };
     let lead = spec.lead.as_nanos();
     let mut room = window.period - lead;
-    let others = spec.entries.iter().enumerate().filter(|(place, other)| *place != index && other.threads.intersects(entry.threads));
+    let others = spec
+        .entries
+        .iter()
+        .enumerate()
+        .filter(|(place, other)| *place != index && other.threads.intersects(entry.threads));
     for (_, other) in others {
         if matches!(other.policy, Policy::Dedicated) {
             return Span::ZERO;
@@ -125,10 +129,7 @@ fn load<const CELLS: usize, const WORDS: usize>(plan: &Plan<CELLS, WORDS>, index
 }
 
 /// The first reserve whose own cost and that of its neighbours do not fit into its period.
-fn gang_by_gang<const CELLS: usize, const WORDS: usize>(
-    plan: &Plan<CELLS, WORDS>,
-    members: &[usize],
-) -> Option<usize> {
+fn gang_by_gang<const CELLS: usize, const WORDS: usize>(plan: &Plan<CELLS, WORDS>, members: &[usize]) -> Option<usize> {
     members.iter().copied().find(|index| {
         let Some((own, true)) = load(plan, *index) else { return false };
         let others = plan.neighbours(*index, members).filter_map(|other| Some((other, load(plan, other)?.0)));

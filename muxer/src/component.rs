@@ -151,7 +151,8 @@ impl Component {
         let _ = self.members.extend_from_slice(&other.members);
         self.order.clear();
         let _ = self.order.extend_from_slice(&other.order);
-        let Self { members: _, order: _, dedicated, windows, reserves, shares, heard, holds, ready, whole, .. } = *other;
+        let Self { members: _, order: _, dedicated, windows, reserves, shares, heard, holds, ready, whole, .. } =
+            *other;
         (self.dedicated, self.windows, self.reserves, self.shares, self.heard) =
             (dedicated, windows, reserves, shares, heard);
         (self.holds, self.ready, self.whole, self.overdue) = (holds, ready, whole, other.overdue);

@@ -116,10 +116,18 @@ impl fmt::Display for Refusal {
             Reason::Duplicate => write!(f, "entries {entry} and {other} are the same cell"),
             Reason::BadParameter => write!(f, "entry {entry} has a time or weight out of range"),
             Reason::Overlap(at) => {
-                write!(f, "entries {entry} and {other} want a hardware thread at {at}; {} ns would fit", fits.as_nanos())
+                write!(
+                    f,
+                    "entries {entry} and {other} want a hardware thread at {at}; {} ns would fit",
+                    fits.as_nanos()
+                )
             }
             Reason::Overload => {
-                write!(f, "beside entry {entry}, entry {other} is not sure of its budget; {} ns would fit", fits.as_nanos())
+                write!(
+                    f,
+                    "beside entry {entry}, entry {other} is not sure of its budget; {} ns would fit",
+                    fits.as_nanos()
+                )
             }
             Reason::TooMany => write!(f, "entry {entry} is one too many"),
         }
@@ -358,7 +366,8 @@ impl<const CELLS: usize, const WORDS: usize> Plan<CELLS, WORDS> {
 
     fn component_at(&self, thread: usize) -> Option<u16> {
         let places = self.entries.iter().zip(&self.places);
-        let mut here = places.filter(|(entry, place)| place.component != Place::NOWHERE && entry.threads.contains(thread));
+        let mut here =
+            places.filter(|(entry, place)| place.component != Place::NOWHERE && entry.threads.contains(thread));
         here.next().map(|(_, place)| place.component)
     }
 
@@ -503,7 +512,10 @@ mod tests {
     #[test]
     fn windows_may_follow_each_other_at_the_distance_of_the_lead_and_no_closer() {
         let follow = |phase| {
-            Plan::<64>::validate(&spec(&[entry(1, 1, window(10_000, 0, 2_000)), entry(2, 1, window(5_000, phase, 1_000))]))
+            Plan::<64>::validate(&spec(&[
+                entry(1, 1, window(10_000, 0, 2_000)),
+                entry(2, 1, window(5_000, phase, 1_000)),
+            ]))
         };
         assert!(follow(2_100).is_ok());
         assert!(follow(2_099).is_err());
@@ -512,8 +524,9 @@ mod tests {
     #[test]
     fn components_join_what_shares_hardware_threads_and_nothing_else() {
         let best = Policy::BestEffort { weight: 1 };
-        let plan = Plan::<64>::validate(&spec(&[entry(1, 0b0011, best), entry(2, 0b1000, best), entry(3, 0b0110, best)]))
-            .expect("best-effort cells are never in conflict");
+        let plan =
+            Plan::<64>::validate(&spec(&[entry(1, 0b0011, best), entry(2, 0b1000, best), entry(3, 0b0110, best)]))
+                .expect("best-effort cells are never in conflict");
         assert!(plan.component_of(0).eq([0, 2]));
         assert!(plan.component_of(2).eq([0, 2]));
         assert!(plan.component_of(3).eq([1]));
@@ -522,7 +535,8 @@ mod tests {
     #[test]
     fn a_slice_that_a_switch_would_fill_is_refused() {
         let refused = |slice| {
-            Plan::<64>::validate(&Spec { slice: Span::from_nanos(slice), lead: Span::from_micros(2), ..spec(&[]) }).is_err()
+            Plan::<64>::validate(&Spec { slice: Span::from_nanos(slice), lead: Span::from_micros(2), ..spec(&[]) })
+                .is_err()
         };
         assert!(refused(2_000));
         assert!(!refused(2_001));

@@ -86,6 +86,8 @@ pub struct Replica {
     present: usize,
     /// Whether the other one is a later state of the present one.
     ahead: bool,
+    /// The number of the plan that the other one is the first state of.
+    prepared: Option<u64>,
 }
 
 impl Replica {
@@ -103,12 +105,13 @@ impl Replica {
             state.resume(plan, running.cell, running.since, None);
         }
         let here = Self::here(&state, plan, thread);
-        Self { thread, here, states: [state.clone(), state], present: 0, ahead: false }
+        Self { thread, here, states: [state.clone(), state], present: 0, ahead: false, prepared: None }
     }
 
     fn here<const C: usize, const W: usize>(state: &Component, plan: &Plan<C, W>, thread: usize) -> u64 {
         let members = state.members.iter().enumerate();
-        let runs_here = members.filter(|(_, member)| plan.entries()[usize::from(member.entry)].threads.contains(thread));
+        let runs_here =
+            members.filter(|(_, member)| plan.entries()[usize::from(member.entry)].threads.contains(thread));
         runs_here.fold(0, |bits, (place, _)| bits | 1 << place)
     }
 
@@ -116,6 +119,8 @@ impl Replica {
     /// or a later one before; if it was, it is lost. A component that the change leaves alone goes on as if there had been none; one that stays within an old
     /// one keeps who runs and who is owed time; gangs that go on with the same hardware threads keep their activation. `repair` is what
     /// the new plan brings along.
+    ///
+    /// It costs several decisions, unless it was prepared.
     pub fn adopt<const C: usize, const W: usize>(
         &mut self,
         old: &Plan<C, W>,
@@ -123,17 +128,69 @@ impl Replica {
         repair: Option<&Repair<W>>,
         inputs: &impl Inputs,
     ) {
-        let state = &mut self.states[self.present];
-        let next = match repair.filter(|repair| repair.threads.intersects(old.component_threads(self.thread))) {
+        let news = self.states[self.present].listen(inputs);
+        let other = &mut self.states[1 - self.present];
+        // What was prepared is right unless something has become known since that matters before the new plan begins.
+        if self.prepared == Some(new.number()) && !news {
+            other.listen(inputs);
+            if !other.is_stale {
+                self.present = 1 - self.present;
+                self.begin(new);
+                return;
+            }
+        }
+        self.states[self.present] = Self::next(&mut self.states[self.present], self.thread, old, new, repair, inputs);
+        self.begin(new);
+    }
+
+    /// Does the work of [`Replica::adopt`] ahead of time, so that it is short when the instant comes. Changes no decision. The next change must be asked for again
+    /// ([`Replica::decide`]) only after the adoption.
+    pub fn prepare<const C: usize, const W: usize>(
+        &mut self,
+        old: &Plan<C, W>,
+        new: &Plan<C, W>,
+        repair: Option<&Repair<W>>,
+        inputs: &impl Inputs,
+    ) {
+        let [first, second] = &mut self.states;
+        let (present, other) = if self.present == 0 { (first, second) } else { (second, first) };
+        if present.listen(inputs) {
+            // It must be decided upon first.
+            self.ahead = false;
+        }
+        other.copy(present);
+        *other = Self::next(other, self.thread, old, new, repair, inputs);
+        self.ahead = false;
+        self.prepared = Some(new.number());
+    }
+
+    /// Whether a plan of this number was prepared.
+    #[must_use]
+    pub fn is_prepared(&self, number: u64) -> bool {
+        self.prepared == Some(number)
+    }
+
+    fn next<const C: usize, const W: usize>(
+        state: &mut Component,
+        thread: usize,
+        old: &Plan<C, W>,
+        new: &Plan<C, W>,
+        repair: Option<&Repair<W>>,
+        inputs: &impl Inputs,
+    ) -> Component {
+        match repair.filter(|repair| repair.threads.intersects(old.component_threads(thread))) {
             Some(repair) => {
                 let checkpoint = repair.checkpoint.as_ref().map(|checkpoint| &checkpoint.0);
-                state.repaired(old, new, self.thread, checkpoint, inputs)
+                state.repaired(old, new, thread, checkpoint, inputs)
             }
-            None => state.succeed(old, new, self.thread, inputs),
-        };
-        self.here = Self::here(&next, new, self.thread);
-        self.states[self.present] = next;
+            None => state.succeed(old, new, thread, inputs),
+        }
+    }
+
+    fn begin<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>) {
+        self.here = Self::here(&self.states[self.present], plan, self.thread);
         self.ahead = false;
+        self.prepared = None;
     }
 
     /// What runs here at `instant`, which must not be before the one asked for last. Before the plan is effective: what will run then.
@@ -141,6 +198,18 @@ impl Replica {
         &mut self,
         plan: &Plan<C, W>,
         instant: Instant,
+        inputs: &impl Inputs,
+    ) -> Decision {
+        self.decide_within(plan, instant, LOOK_AHEAD, inputs)
+    }
+
+    /// As [`Replica::decide`], but looks at most `look_ahead` boundaries ahead (at least one) for the next change, for who has no time now: if it is not among
+    /// them, the decision says to ask again at the last of them. [`Replica::look_further`] goes on from there.
+    pub fn decide_within<const C: usize, const W: usize>(
+        &mut self,
+        plan: &Plan<C, W>,
+        instant: Instant,
+        look_ahead: usize,
         inputs: &impl Inputs,
     ) -> Decision {
         let other = 1 - self.present;
@@ -155,7 +224,9 @@ impl Replica {
         }
         // If it moves, it does not pass the state ahead, which stays what comes later.
         let state = &mut self.states[self.present];
-        state.listen(inputs);
+        if state.listen(inputs) {
+            self.prepared = None;
+        }
         state.advance(plan, instant, inputs);
         let run = state.occupant(self.here);
         let boundary = state.next();
@@ -164,7 +235,23 @@ impl Replica {
             state if state.is_stale => Some(Trouble::Stale),
             _ => None,
         };
-        Decision { run, until: self.change(plan, run, inputs), boundary, trouble }
+        Decision { run, until: self.change(plan, run, look_ahead, inputs), boundary, trouble }
+    }
+
+    /// Looks one boundary further for the next change, after a decision that said to ask again at `until`. None: `until` is when something changes, or cannot
+    /// be put off. Otherwise the new `until`.
+    pub fn look_further<const C: usize, const W: usize>(
+        &mut self,
+        plan: &Plan<C, W>,
+        inputs: &impl Inputs,
+    ) -> Option<Option<Instant>> {
+        let [first, second] = &mut self.states;
+        let (present, ahead) = if self.present == 0 { (first, second) } else { (second, first) };
+        let run = present.occupant(self.here);
+        if !self.ahead || ahead.occupant(self.here) != run {
+            return None;
+        }
+        Some(self.change(plan, run, 1, inputs))
     }
 
     /// What brings the component to an agreed state, as far as this replica can tell: to be published with the present plan under a new number.
@@ -215,6 +302,7 @@ impl Replica {
         &mut self,
         plan: &Plan<C, W>,
         run: Option<Run>,
+        look_ahead: usize,
         inputs: &impl Inputs,
     ) -> Option<Instant> {
         let here = self.here;
@@ -222,9 +310,10 @@ impl Replica {
         let (present, ahead) = if self.present == 0 { (first, second) } else { (second, first) };
         if !self.ahead {
             ahead.copy(present);
+            self.prepared = None;
         }
         self.ahead = true;
-        for _ in 0..LOOK_AHEAD {
+        for _ in 0..look_ahead {
             if ahead.at() > present.at() && ahead.occupant(here) != run {
                 break;
             }

@@ -95,7 +95,10 @@ impl<const WORDS: usize> ThreadSet<WORDS> {
 
     /// The members in ascending order.
     pub fn iter(self) -> impl Iterator<Item = usize> {
-        self.0.into_iter().enumerate().flat_map(|(place, word)| Bits(word).map(move |bit| place * 64 + usize::from(bit)))
+        self.0
+            .into_iter()
+            .enumerate()
+            .flat_map(|(place, word)| Bits(word).map(move |bit| place * 64 + usize::from(bit)))
     }
 }
 

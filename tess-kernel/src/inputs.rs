@@ -58,8 +58,8 @@ pub(crate) fn report(cpu: &mut Cpu, cell: &'static Cell) -> Option<u64> {
 fn tell(cpu: &mut Cpu, cell: CellId, effect: Instant) {
     let mut concerned = cpu.muxing.plan().map(|plan| plan.concerned_by(cell)).unwrap_or_default();
     if plans::after(cpu.muxing.number()).is_some() {
-        let next = plans::with_latest(|latest, _| latest.plan.concerned_by(cell));
-        concerned = concerned.union(next.unwrap_or_default());
+        let next = plans::latest();
+        concerned = concerned.union(next.as_ref().map(|next| next.plan.concerned_by(cell)).unwrap_or_default());
     }
     let timing = plans::timing();
     for thread in concerned.iter().filter(|thread| *thread < cpu::count()) {

@@ -24,6 +24,12 @@ const IPI_SLACK: u64 = 2_000;
 /// With activation by interrupt a hardware thread that was forgotten helps itself after this, in ns.
 const IPI_PATIENCE: u64 = 3_000_000;
 
+/// How many boundaries ahead a hardware thread looks that goes on with what it does, at an instant at which others may change.
+const LOOKS: usize = 2;
+
+/// The same where it has nothing to do.
+const PATIENT_LOOKS: usize = 16;
+
 /// How long a hardware thread waits for another one to give up a hart, in ns beyond the activation's instant.
 const HAND_OVER_PATIENCE: u64 = 100_000;
 
@@ -72,9 +78,13 @@ impl Muxing {
         }
     }
 
+    fn followed(&self) -> Option<&plans::Published> {
+        self.followed.as_deref()?.as_ref()
+    }
+
     /// The plan that it follows.
     pub(crate) fn plan(&self) -> Option<&Plan> {
-        self.followed.as_ref().map(|followed| &followed.plan)
+        self.followed().map(|followed| &followed.plan)
     }
 
     /// Its view of that plan.
@@ -87,7 +97,7 @@ impl Muxing {
     }
 
     fn by_interrupt(&self) -> bool {
-        self.followed.as_ref().is_some_and(|followed| followed.by_interrupt)
+        self.followed().is_some_and(|followed| followed.by_interrupt)
     }
 
     fn lead(&self) -> u64 {
@@ -95,7 +105,7 @@ impl Muxing {
     }
 
     fn tolerance(&self) -> u64 {
-        self.followed.as_ref().map_or(0, |followed| followed.tolerance)
+        self.followed().map_or(0, |followed| followed.tolerance)
     }
 
     fn until(&self) -> u64 {
@@ -113,6 +123,9 @@ pub(crate) fn reschedule(cpu: &mut Cpu, frame: &mut Frame) {
     loop {
         while step(cpu, frame) {}
         settle(cpu, frame);
+        if !frame.is_user() {
+            look_further(cpu, PATIENT_LOOKS);
+        }
         if arm(cpu) {
             return;
         }
@@ -132,6 +145,9 @@ fn step(cpu: &mut Cpu, frame: &mut Frame) -> bool {
     let is_due = now.saturating_add(early) >= change;
     let told = cpu.shared().told.load(Ordering::SeqCst);
     if !is_due && told == cpu.muxing.told {
+        if pending.is_some() && change - now > early + early / 2 {
+            prepare(cpu);
+        }
         return false;
     }
     cpu.muxing.told = told;
@@ -141,7 +157,9 @@ fn step(cpu: &mut Cpu, frame: &mut Frame) -> bool {
     }
     decide(cpu, instant);
     let wanted = cpu.muxing.decision.run;
-    if cpu.muxing.running() != wanted {
+    if cpu.muxing.running() == wanted {
+        look_further(cpu, LOOKS);
+    } else {
         suspend(cpu, frame);
         *frame = cpu.idle_frame();
         if let Some(run) = wanted {
@@ -151,22 +169,32 @@ fn step(cpu: &mut Cpu, frame: &mut Frame) -> bool {
     true
 }
 
+/// Does what can be done of going over to the plan that was published last, while there is time.
+fn prepare(cpu: &mut Cpu) {
+    let latest = plans::latest();
+    let Muxing { followed: Some(followed), replica: Some(replica), .. } = &mut cpu.muxing else { return };
+    if let (Some(old), Some(new)) = (followed.as_ref(), latest.as_ref())
+        && old.plan.number() != new.plan.number()
+        && !replica.is_prepared(new.plan.number())
+    {
+        replica.prepare(&old.plan, &new.plan, new.repair.as_ref(), &Logs);
+    }
+}
+
 /// Starts to follow the plan that was published last.
 fn adopt(cpu: &mut Cpu) {
     let (thread, muxing) = (cpu.thread, &mut cpu.muxing);
     let running = muxing.running();
-    let followed = plans::with_latest(|published, repair| {
-        match (&muxing.followed, &mut muxing.replica) {
-            (Some(followed), Some(replica)) => replica.adopt(&followed.plan, &published.plan, repair, &Logs),
-            (_, replica) => *replica = Some(Replica::new(thread, &published.plan, running, &Logs)),
-        }
-        muxing.followed = Some(published.clone());
-        published.plan.number()
-    });
-    if let Some(number) = followed {
-        cpu.shared().followed_at.store(cpu.now(), Ordering::Relaxed);
-        cpu.shared().plan.store(number, Ordering::SeqCst);
+    let followed = plans::latest();
+    let Some(new) = followed.as_ref() else { return };
+    match (muxing.followed.as_deref(), &mut muxing.replica) {
+        (Some(Some(old)), Some(replica)) => replica.adopt(&old.plan, &new.plan, new.repair.as_ref(), &Logs),
+        (_, replica) => *replica = Some(Replica::new(thread, &new.plan, running, &Logs)),
     }
+    let number = new.plan.number();
+    muxing.followed = Some(followed);
+    cpu.shared().followed_at.store(cpu.now(), Ordering::Relaxed);
+    cpu.shared().plan.store(number, Ordering::SeqCst);
 }
 
 /// Asks the replica, and publishes a repair if it is in trouble.
@@ -176,8 +204,9 @@ fn decide(cpu: &mut Cpu, instant: u64) {
     else {
         return;
     };
+    let Some(followed) = followed.as_ref() else { return };
     *asked = instant.max(*asked);
-    *decision = replica.decide(&followed.plan, Instant::from_nanos(*asked), &Logs);
+    *decision = replica.decide_within(&followed.plan, Instant::from_nanos(*asked), 1, &Logs);
     let differs = inputs::audit(cpu.thread, replica, &followed.plan, fingerprint);
     let before = core::mem::replace(trouble, decision.trouble);
     if differs || decision.trouble.is_some() && before.is_none() {
@@ -286,9 +315,27 @@ fn skipped(policy: &Policy, last: u64, since: u64, effective: u64) -> u64 {
     }
 }
 
-/// Waits for an instant and returns the time then. The pause comes after each look at the clock, also the last: where hardware threads share a
+/// Looks further ahead for the next change here, so many boundaries at most. False when there is nothing more to find.
+fn look_further(cpu: &mut Cpu, boundaries: usize) -> bool {
+    let Muxing { followed: Some(followed), replica: Some(replica), decision, .. } = &mut cpu.muxing else {
+        return false;
+    };
+    for _ in 0..boundaries {
+        let further = followed.as_ref().and_then(|followed| replica.look_further(&followed.plan, &Logs));
+        let Some(until) = further else { return false };
+        decision.until = until;
+        if until.is_none() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Waits for an instant and returns the time then. The time is spent on looking ahead, as far as there is enough. The pause comes after each look at the clock, also the last: where hardware threads share a
 /// processor (hyperthreads, or an emulator that runs them in turn) each sees the instant before any of them runs off.
-fn hold(cpu: &Cpu, until: u64) -> u64 {
+fn hold(cpu: &mut Cpu, until: u64) -> u64 {
+    let step = cpu.muxing.lead() / 4;
+    while cpu.now() + step < until && look_further(cpu, 1) {}
     loop {
         let now = cpu.now();
         core::hint::spin_loop();

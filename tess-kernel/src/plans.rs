@@ -7,7 +7,7 @@ use abi::{Error, ErrorKind, MAX_CELLS, Rights};
 use heapless::Vec;
 use muxer::inputs::Timing;
 use muxer::{CellId, Entry, Instant, Plan, Policy, Reason, Repair, Span, Spec, ThreadSet};
-use spin::{Once, RwLock};
+use spin::{Mutex, Once, RwLock, RwLockReadGuard};
 
 use crate::arch::trap::VECTOR_WAKE;
 use crate::cells::{self, Cell, Object};
@@ -19,22 +19,20 @@ const VISIBLE: u64 = 500;
 /// What checking a plan costs at most, in ns for each pair of its cells.
 const CHECK_COST: u64 = 500;
 
-/// A plan as a muxer follows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Followed {
+/// A plan that muxers can follow.
+#[derive(Debug)]
+pub(crate) struct Published {
     pub(crate) plan: Plan,
     /// A hart that starts later than this has missed its activation, in ns.
     pub(crate) tolerance: u64,
     /// Activate by interrupt and not by lead and hold.
     pub(crate) by_interrupt: bool,
+    /// What it repairs.
+    pub(crate) repair: Option<Repair>,
 }
 
-/// A plan that muxers can follow, and what it repairs.
-#[derive(Debug)]
-pub(crate) struct Published {
-    followed: Followed,
-    repair: Option<Repair>,
-}
+/// A plan that somebody follows stays where it is, unchanged, as long as this exists.
+pub(crate) type Followed = RwLockReadGuard<'static, Option<Published>>;
 
 /// Why a plan was not published.
 pub(crate) enum Unpublished {
@@ -44,7 +42,12 @@ pub(crate) enum Unpublished {
     Refused(muxer::Refusal),
 }
 
-static LATEST: RwLock<Option<Published>> = RwLock::new(None);
+/// Where plans are: one that is followed, and one on its way. A plan's place is its number modulo two. It is given to the next plan but one when nobody follows it any more.
+static PLACES: [RwLock<Option<Published>>; 2] = [const { RwLock::new(None) }; 2];
+
+/// Whoever has this may publish.
+static PUBLISHER: Mutex<()> = Mutex::new(());
+
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 static EFFECTIVE: AtomicU64 = AtomicU64::new(0);
 static ACCEPTED: AtomicU64 = AtomicU64::new(0);
@@ -89,15 +92,19 @@ pub(crate) fn after(followed: u64) -> Option<u64> {
     (NUMBER.load(Ordering::SeqCst) != followed).then(|| EFFECTIVE.load(Ordering::SeqCst))
 }
 
-/// Shows the plan published last, and what it repairs. Readers do not keep each other waiting.
-pub(crate) fn with_latest<R>(visit: impl FnOnce(&Followed, Option<&Repair>) -> R) -> Option<R> {
-    LATEST.read().as_ref().map(|published| visit(&published.followed, published.repair.as_ref()))
+/// The plan published last. Readers do not keep each other waiting.
+pub(crate) fn latest() -> Followed {
+    place(number()).read()
+}
+
+fn place(number: u64) -> &'static RwLock<Option<Published>> {
+    &PLACES[(number % 2) as usize]
 }
 
 /// Whether a plan that some hardware thread still follows, or that is on its way, names a cell.
 pub(crate) fn names(cell: &Cell) -> bool {
     let id = CellId(cell.slot);
-    with_latest(|latest, _| latest.plan.entry(id).is_some()).unwrap_or(false) || !is_followed()
+    latest().as_ref().is_some_and(|latest| latest.plan.entry(id).is_some()) || !is_followed()
 }
 
 /// Whether every hardware thread follows the plan published last.
@@ -195,18 +202,18 @@ pub(crate) fn publish(
         entries,
     };
     let mut plan = Plan::validate(&spec).map_err(Unpublished::Refused)?;
-    let mut latest = LATEST.write();
+    let _only_one = PUBLISHER.lock();
+    let number = number() + 1;
+    let mut place = place(number).try_write().ok_or(Unpublished::TooSoon)?;
     let accepted = cpu.now();
     let soonest = accepted + timing().delay.as_nanos();
     let effective = if header.effective_ns == 0 { soonest } else { header.effective_ns };
     if effective < soonest || !is_followed() {
         return Err(Unpublished::TooSoon);
     }
-    let number = number() + 1;
     plan.reissue(number, Instant::from_nanos(effective));
-    *latest =
-        Some(Published { followed: Followed { plan, tolerance: header.tolerance_ns, by_interrupt }, repair: None });
-    drop(latest);
+    *place = Some(Published { plan, tolerance: header.tolerance_ns, by_interrupt, repair: None });
+    drop(place);
     announce(cpu, number, accepted, effective);
     Ok(number)
 }
@@ -214,14 +221,19 @@ pub(crate) fn publish(
 /// Publishes the present plan again to bring a component to an agreed state. Does nothing while a plan is on its way; the trouble does not go away by itself, so whoever has it
 /// asks again.
 pub(crate) fn repair(cpu: &mut Cpu, repair: Repair) {
-    let Some(mut latest) = LATEST.try_write() else { return };
-    let accepted = cpu.now();
-    let (true, Some(published)) = (is_followed(), latest.as_mut()) else { return };
+    let Some(_only_one) = PUBLISHER.try_lock() else { return };
+    let present = latest();
     let number = number() + 1;
+    let (true, Some(present), Some(mut place)) = (is_followed(), present.as_ref(), place(number).try_write()) else {
+        return;
+    };
+    let accepted = cpu.now();
     let effective = accepted + timing().delay.as_nanos();
-    published.followed.plan.reissue(number, Instant::from_nanos(effective));
-    published.repair = Some(repair);
-    drop(latest);
+    let mut plan = present.plan.clone();
+    plan.reissue(number, Instant::from_nanos(effective));
+    let Published { tolerance, by_interrupt, .. } = *present;
+    *place = Some(Published { plan, tolerance, by_interrupt, repair: Some(repair) });
+    drop(place);
     REPAIRS.fetch_add(1, Ordering::Relaxed);
     announce(cpu, number, accepted, effective);
 }

@@ -14,7 +14,8 @@ use crate::arch::trap::{self, Gates};
 use crate::arch::{features, firmware, power, secondary};
 use crate::cpu::{self, Cpu};
 use crate::memory::{boot, frames, image, physical};
-use crate::{console, plans, rehearsal, root};
+use crate::rehearsal::Rehearsal;
+use crate::{console, plans, root};
 
 /// The root cell's place in the cell table.
 pub(crate) const ROOT: u16 = 0;
@@ -26,7 +27,7 @@ const EXCHANGES: u64 = 64;
 const TRIALS: usize = 40;
 
 /// How far ahead each trial arms its timer, in ns.
-const TRIAL_AHEAD: u64 = 50_000;
+const TRIAL_AHEAD: u64 = 200_000;
 
 /// How long a hardware thread may take to start, in ns.
 const PATIENCE: u64 = 200_000_000;
@@ -305,9 +306,12 @@ fn take_part(cpu: &mut Cpu) {
 }
 
 fn rehearse(cpu: &mut Cpu, due: u64, asleep: bool, lateness: &AtomicU64) {
+    let mut rehearsal = Rehearsal::prepare(cpu, due);
     cpu.arm(due);
     trap::wait_for_timer(cpu, due, asleep);
-    rehearsal::switch(cpu);
+    if let Some(rehearsal) = &mut rehearsal {
+        rehearsal.switch(cpu);
+    }
     lateness.fetch_max(cpu.now().saturating_sub(due), Ordering::SeqCst);
     DONE.fetch_add(1, Ordering::SeqCst);
 }
