@@ -97,6 +97,12 @@ impl Load {
         (u128::from(self.cost) * u128::from(length)).div_ceil(u128::from(self.period)).try_into().unwrap_or(u64::MAX)
     }
 
+    /// The most that it takes in any interval if it is a window, which is never late.
+    fn at_most(self, length: u64) -> u64 {
+        let whole = (length / self.period).saturating_mul(self.cost);
+        whole.saturating_add(self.cost.min(length % self.period))
+    }
+
     /// The most that it takes in any interval, if it begins at the worst instant, or was late into it.
     fn at_worst(self, length: u64) -> u64 {
         let rest = length.saturating_sub(self.cost);
@@ -132,10 +138,11 @@ fn load<const CELLS: usize, const WORDS: usize>(plan: &Plan<CELLS, WORDS>, index
 fn gang_by_gang<const CELLS: usize, const WORDS: usize>(plan: &Plan<CELLS, WORDS>, members: &[usize]) -> Option<usize> {
     members.iter().copied().find(|index| {
         let Some((own, true)) = load(plan, *index) else { return false };
-        let others = plan.neighbours(*index, members).filter_map(|other| Some((other, load(plan, other)?.0)));
-        let demand = others.fold(own.cost, |sum, (other, load)| {
+        let others = plan.neighbours(*index, members).filter_map(|other| Some((other, load(plan, other)?)));
+        let demand = others.fold(own.cost, |sum, (other, (load, is_reserve))| {
             let comebacks = plan.lead().as_nanos().saturating_mul(comebacks(plan, members, *index, other));
-            sum.saturating_add(load.at_worst(own.period)).saturating_add(comebacks)
+            let takes = if is_reserve { load.at_worst(own.period) } else { load.at_most(own.period) };
+            sum.saturating_add(takes).saturating_add(comebacks)
         });
         demand > own.period
     })

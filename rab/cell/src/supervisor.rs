@@ -418,9 +418,16 @@ impl Supervisor {
     }
 }
 
+/// A running member's place in the plan.
 fn plan_entry(member: &Member) -> Option<PlanEntry> {
     let Phase::Running(handle) = member.phase else { return None };
-    let (policy, period_ns_or_weight, phase_ns, length_ns) = match member.claim.policy {
+    Some(place_in_plan(handle, member.claim))
+}
+
+/// What the kernel is told of a cell in a plan.
+#[must_use]
+pub fn place_in_plan(handle: Handle, claim: promise::Claim) -> PlanEntry {
+    let (policy, period_ns_or_weight, phase_ns, length_ns) = match claim.policy {
         Policy::Dedicated => (PolicyKind::Dedicated, 0, 0, 0),
         Policy::TimeTriggered { period_ns, phase_ns, length_ns } => {
             (PolicyKind::TimeTriggered, period_ns, phase_ns, length_ns)
@@ -429,12 +436,5 @@ fn plan_entry(member: &Member) -> Option<PlanEntry> {
         Policy::BestEffort { weight } => (PolicyKind::BestEffort, weight.into(), 0, 0),
     };
     let cell = u32::try_from(handle.register()).unwrap_or(Handle::OWN_CELL.slot().into());
-    Some(PlanEntry {
-        cell,
-        policy: policy as u32,
-        threads: member.claim.threads,
-        period_ns_or_weight,
-        phase_ns,
-        length_ns,
-    })
+    PlanEntry { cell, policy: policy as u32, threads: claim.threads, period_ns_or_weight, phase_ns, length_ns }
 }

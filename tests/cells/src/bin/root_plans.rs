@@ -60,6 +60,16 @@ fn dedicated(cell: Handle, threads: u64) -> PlanEntry {
     PlanEntry { cell: cell.register() as u32, policy: PolicyKind::Dedicated as u32, threads, ..PlanEntry::default() }
 }
 
+fn reserve(cell: Handle, threads: u64, period: u64, budget: u64) -> PlanEntry {
+    PlanEntry { policy: PolicyKind::EventTriggered as u32, ..window(cell, threads, period, 0, budget) }
+}
+
+/// Where the conflict is and what would fit, as a refusal says.
+fn explained(entries: &[PlanEntry]) -> (u64, u64) {
+    calls::plan_commit_explained(HEADER, entries)
+        .map_or_else(|(_, header)| (header.conflict_at_ns, header.fits_ns), |_| (0, 0))
+}
+
 fn refused(name: &str, header: PlanHeader, entries: &[PlanEntry], reason: RefusalReason, entry: u16, other: u16) {
     let seen = calls::plan_commit(header, entries);
     let expected = Refusal { reason, entry, other };
@@ -106,7 +116,7 @@ fn main(_: u32) {
 }
 
 fn refusals(root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
-    use RefusalReason::{BadParameter, Duplicate, NoSuchThread, Overlap, TooSoon, WrongGangSize};
+    use RefusalReason::{BadParameter, Duplicate, NoSuchThread, Overlap, Overload, TooSoon, WrongGangSize};
     refused("a hardware thread that is not there", HEADER, &[root, best(one, 1 << 40, 1)], NoSuchThread, 1, 1);
     refused("no hardware thread", HEADER, &[root, best(one, 0, 1)], WrongGangSize, 1, 1);
     refused("too narrow a gang", HEADER, &[root, best(wide, 1, 1)], WrongGangSize, 1, 1);
@@ -130,6 +140,31 @@ fn refusals(root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
     refused("two dedicated", HEADER, &[root, dedicated(one, 2), dedicated(two, 2)], Overlap, 2, 1);
     let meets = window(one, 1, 15_000_000, 6_000_000, 2_000_000);
     refused("windows that meet in the third period", HEADER, &[root, meets], Overlap, 1, 0);
+    check_equal("where they meet, and that nothing fits there", (21_000_000, 0), explained(&[root, meets]));
+    let long = window(one, 1, 10_000_000, 5_000_000, 6_000_000);
+    refused("a window that is too long", HEADER, &[root, long], Overlap, 1, 0);
+    let lead = calls::machine_info().map_or(0, |info| info.lead_ns);
+    check_equal("the longest that fits", (10_000_000, 5_000_000 - lead), explained(&[root, long]));
+    refused(
+        "a budget as long as its period",
+        HEADER,
+        &[root, reserve(one, 2, 1_000_000, 1_000_000)],
+        BadParameter,
+        1,
+        1,
+    );
+    refused(
+        "dedicated and a reserve",
+        HEADER,
+        &[dedicated(one, 2), root, reserve(two, 2, 1_000_000, 100_000)],
+        Overlap,
+        2,
+        0,
+    );
+    let greedy = [root, reserve(one, 1, 10_000_000, 3_000_000), reserve(wide, 3, 10_000_000, 6_000_000)];
+    refused("budgets that are too large together", HEADER, &greedy, Overload, 2, 1);
+    let (_, fits) = explained(&greedy);
+    check("what would fit is most of what is left", (3_000_000..5_000_000).contains(&fits), format_args!("saw {fits}"));
     let stale = PlanEntry { cell: 0x7_0009, ..best(one, 1, 1) };
     let seen = calls::plan_commit(HEADER, &[root, stale]).map_err(|error| error.kind);
     check_equal("a handle that names nothing", Err(ErrorKind::BadHandle), seen);
@@ -143,9 +178,10 @@ fn steady(root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
     let before = calls::machine_info().map(|info| info.ipis);
     let _ = calls::park(time::now() + 60_000_000);
     check_equal("interrupts sent while nothing changes", before, calls::machine_info().map(|info| info.ipis));
-    // Changes that do not touch `one`.
+    // Changes of several cells at once, that do not touch `one`.
     for weight in 1..=4 {
-        commit(HEADER, &[root, exact, best(wide, 3, weight), best(two, 2, 1)]);
+        let other = if weight % 2 == 0 { reserve(two, 2, 3_000_000, 500_000) } else { best(two, 2, 1) };
+        commit(HEADER, &[root, best(wide, 3, weight), other, exact]);
         let _ = calls::park(time::now() + 10_000_000);
     }
     check_equal("the plan in force", Ok(6), calls::machine_info().map(|info| info.plan));
