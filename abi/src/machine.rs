@@ -44,6 +44,8 @@ pub struct MachineInfo {
     pub repairs: u64,
     /// From the acceptance of the last plan to the instant at which the last muxer followed it, in ns; 0 while some do not.
     pub commit_ns: u64,
+    /// Timer interrupts taken since the first cell started, by all hardware threads. There is no periodic tick: each was armed for an instant that concerned someone.
+    pub timers: u64,
     /// Name of the processor, zero-padded UTF-8.
     pub processor: [u8; 48],
 }
@@ -71,6 +73,7 @@ impl Default for MachineInfo {
             divergences: 0,
             repairs: 0,
             commit_ns: 0,
+            timers: 0,
             processor: [0; 48],
         }
     }
@@ -90,4 +93,4 @@ pub const FEATURES: [(u64, &str); 10] = [
     (1 << 9, "invariant-tsc"),
 ];
 
-const _: () = assert!(size_of::<MachineInfo>() == 200, "the layout is part of the contract");
+const _: () = assert!(size_of::<MachineInfo>() == 208, "the layout is part of the contract");

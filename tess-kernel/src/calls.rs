@@ -215,6 +215,7 @@ impl Caller<'_> {
             divergences: inputs::DIVERGENCES.load(Ordering::Relaxed),
             repairs: plans::REPAIRS.load(Ordering::Relaxed),
             commit_ns: plans::commit_time(),
+            timers: cpu::timers(),
             processor: features().name,
         };
         self.write(address, &machine_info_bytes(&info), 1)?;
@@ -401,6 +402,7 @@ fn machine_info_bytes(info: &MachineInfo) -> [u8; size_of::<MachineInfo>()] {
         info.divergences,
         info.repairs,
         info.commit_ns,
+        info.timers,
     ];
     for (place, word) in words.iter().enumerate() {
         bytes[place * 8..place * 8 + 8].copy_from_slice(&word.to_le_bytes());

@@ -144,6 +144,8 @@ pub(crate) struct Shared {
     pub(crate) audits: [AtomicU64; AUDITS],
     /// When its timer struck last, in ns.
     pub(crate) struck: AtomicU64,
+    /// How often it has struck.
+    pub(crate) strikes: AtomicU64,
 }
 
 static SHARED: [Shared; MAX_THREADS] = [const {
@@ -157,6 +159,7 @@ static SHARED: [Shared; MAX_THREADS] = [const {
         told: AtomicU64::new(0),
         audits: [const { AtomicU64::new(0) }; AUDITS],
         struck: AtomicU64::new(0),
+        strikes: AtomicU64::new(0),
     }
 }; MAX_THREADS];
 
@@ -207,7 +210,13 @@ pub(crate) fn ipis() -> u64 {
     IPIS.load(Ordering::Relaxed)
 }
 
-/// Forgets interrupts that were sent to start the machine.
-pub(crate) fn reset_ipis() {
+/// Timer interrupts taken.
+pub(crate) fn timers() -> u64 {
+    each_shared().map(|shared| shared.strikes.load(Ordering::Relaxed)).sum()
+}
+
+/// Forgets interrupts that it took to start the machine.
+pub(crate) fn forget_interrupts() {
     IPIS.store(0, Ordering::Relaxed);
+    each_shared().for_each(|shared| shared.strikes.store(0, Ordering::Relaxed));
 }

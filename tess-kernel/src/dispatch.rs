@@ -17,6 +17,7 @@ pub(crate) fn on_trap(cpu: &mut Cpu, frame: &mut Frame) {
         VECTOR_TIMER => {
             cpu.timer_struck();
             cpu.shared().struck.store(cpu.entered, Ordering::Relaxed);
+            cpu.shared().strikes.fetch_add(1, Ordering::Relaxed);
             cpu.apic.end_of_interrupt();
         }
         VECTOR_WAKE | VECTOR_ACTIVATE => cpu.apic.end_of_interrupt(),

@@ -144,7 +144,7 @@ fn bring_up(first: u64, info: &BootInfo, topology: &firmware::Topology) -> u64 {
     }
     console::go_through_rings();
     // What was sent to publish the first plan belongs to the start.
-    cpu::reset_ipis();
+    cpu::forget_interrupts();
     RELEASED.store(true, Ordering::SeqCst);
     stacks.kernel
 }

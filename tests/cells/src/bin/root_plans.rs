@@ -112,6 +112,8 @@ fn main(_: u32) {
     pump();
     steady(root, one, two, wide);
     pump();
+    quiet(one, two);
+    pump();
     finish_machine()
 }
 
@@ -169,6 +171,29 @@ fn refusals(root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
     let seen = calls::plan_commit(HEADER, &[root, stale]).map_err(|error| error.kind);
     check_equal("a handle that names nothing", Err(ErrorKind::BadHandle), seen);
     check_equal("none of them came into force", Ok(1), calls::machine_info().map(|info| info.plan));
+}
+
+/// Nobody is interrupted who has a hardware thread for himself, and nobody wakes for nothing.
+fn quiet(one: Handle, two: Handle) {
+    commit(HEADER, &[dedicated(Handle::OWN_CELL, 1), best(one, 2, 1)]);
+    let _ = calls::park(time::now() + 5_000_000);
+    let spin = |span: u64| {
+        let before = calls::machine_info().map_or(0, |info| info.timers);
+        let end = time::now() + span;
+        while time::now() < end {
+            core::hint::spin_loop();
+        }
+        calls::machine_info().map_or(0, |info| info.timers) - before
+    };
+    check_equal("timer interrupts where nothing is due", 0, spin(50_000_000));
+    commit(HEADER, &[dedicated(Handle::OWN_CELL, 1), best(one, 2, 1), best(two, 2, 1)]);
+    let _ = calls::park(time::now() + 5_000_000);
+    let taken = spin(50_000_000);
+    check(
+        "one timer interrupt for each slice of 1 ms",
+        (49..=51).contains(&taken),
+        format_args!("saw {taken} in 50 ms"),
+    );
 }
 
 fn steady(root: PlanEntry, one: Handle, two: Handle, wide: Handle) {
