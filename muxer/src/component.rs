@@ -43,9 +43,9 @@ pub(crate) struct Member {
     pub(crate) wakes: Instant,
     /// The next input to read.
     cursor: u64,
-    /// The input that was read and has not taken effect: when it does ([`Instant::NEVER`]: there is none), and what it says.
+    /// The input that was read and has not taken effect: when it does ([`Instant::NEVER`]: there is none), and until when the cell is idle then (zero: it wakes).
     news_at: Instant,
-    news: News,
+    idle_until: Instant,
 }
 
 /// The component at a boundary. Sets of members have a bit each, by place.
@@ -137,7 +137,7 @@ impl Component {
                 wakes: Instant::NEVER,
                 cursor: 0,
                 news_at: Instant::NEVER,
-                news: News::Wake,
+                idle_until: Instant::default(),
             });
         }
         component.ready = component.shares | component.reserves;
@@ -210,7 +210,10 @@ impl Component {
                 }
                 Found::Input(input) => {
                     member.news_at = input.effect;
-                    member.news = input.news;
+                    member.idle_until = match input.news {
+                        News::Wake => Instant::default(),
+                        News::Idle { until } => until.max(Instant::from_nanos(1)),
+                    };
                     self.is_stale |= input.effect <= self.at;
                     let effect = input.effect.max(self.at + Span::from_nanos(1));
                     self.next = Some(self.next.map_or(effect, |next| next.min(effect)));
@@ -326,13 +329,12 @@ impl Component {
                 self.is_stale |= member.news_at < t;
                 member.news_at = Instant::NEVER;
                 member.cursor += 1;
-                match member.news {
-                    News::Wake => self.wake(plan, place, t),
-                    News::Idle { until } => {
-                        member.wakes = until;
-                        self.ready &= !(1 << place);
-                        self.whole &= !(1 << place);
-                    }
+                if member.idle_until == Instant::default() {
+                    self.wake(plan, place, t);
+                } else {
+                    member.wakes = member.idle_until;
+                    self.ready &= !(1 << place);
+                    self.whole &= !(1 << place);
                 }
                 self.listen(inputs);
             }
@@ -573,7 +575,7 @@ impl Component {
         member.wakes = before.wakes;
         member.cursor = before.cursor;
         member.news_at = before.news_at;
-        member.news = before.news;
+        member.idle_until = before.idle_until;
         if other.ready & 1 << from == 0 {
             self.ready &= !(1 << place);
         }

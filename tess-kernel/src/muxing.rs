@@ -28,7 +28,7 @@ const IPI_PATIENCE: u64 = 3_000_000;
 const LOOKS: usize = 2;
 
 /// The same where it has nothing to do.
-const PATIENT_LOOKS: usize = 16;
+const PATIENT_LOOKS: usize = 6;
 
 /// How long a hardware thread waits for another one to give up a hart, in ns beyond the activation's instant.
 const HAND_OVER_PATIENCE: u64 = 100_000;
@@ -148,6 +148,9 @@ fn step(cpu: &mut Cpu, frame: &mut Frame) -> bool {
         if pending.is_some() && change - now > early + early / 2 {
             prepare(cpu);
         }
+        if cpu.muxing.trouble.is_some() {
+            mend(cpu);
+        }
         return false;
     }
     cpu.muxing.told = told;
@@ -213,7 +216,14 @@ fn decide(cpu: &mut Cpu, instant: u64) {
         DIVERGENCES.fetch_add(1, Ordering::Relaxed);
     }
     if differs || decision.trouble.is_some() {
-        let repair = replica.repair(&followed.plan);
+        mend(cpu);
+    }
+}
+
+/// Publishes a repair of this hardware thread's component.
+fn mend(cpu: &mut Cpu) {
+    if let Some((replica, plan)) = cpu.muxing.replica() {
+        let repair = replica.repair(plan);
         plans::repair(cpu, repair);
     }
 }
@@ -411,6 +421,10 @@ fn arm(cpu: &mut Cpu) -> bool {
         return false;
     }
     let mut at = look;
+    if cpu.muxing.trouble.is_some() {
+        // A plan was on its way when it asked for a repair: it asks again.
+        at = at.min(cpu.now() + plans::timing().delay.as_nanos());
+    }
     if let Some(current) = &cpu.muxing.current {
         let hart = current.hart;
         let parked = hart.parked_until.load(Ordering::Relaxed);
