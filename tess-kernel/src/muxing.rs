@@ -387,8 +387,8 @@ fn settle(cpu: &mut Cpu, frame: &mut Frame) {
             cpu.muxing.look_again = inputs::report(cpu, current.cell).unwrap_or(0);
             return;
         }
+        // Muxers know of it: the instant was in the input, or who posted the event has reported it.
         hart.parked_until.store(0, Ordering::SeqCst);
-        let _ = inputs::report(cpu, current.cell);
         if !frame.is_user() {
             let (context, _) = hart.load();
             frame.load_user(&context);
