@@ -226,3 +226,178 @@ fn inverse(value: i128, modulus: i128) -> i128 {
 fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::inputs::{Found, Input, Inputs, News};
+    use crate::{CellId, Entry, Reason, Replica, ThreadSet};
+
+    const LEAD: Span = Span::from_nanos(50);
+    const THREADS: usize = 3;
+
+    fn spec(entries: &[Entry]) -> Spec<'_> {
+        Spec {
+            number: 1,
+            effective: Instant::from_nanos(0),
+            slice: Span::from_micros(10),
+            lead: LEAD,
+            machine: ThreadSet::from_bits((1 << THREADS) - 1),
+            entries,
+        }
+    }
+
+    fn us(micros: u64) -> Span {
+        Span::from_micros(micros)
+    }
+
+    fn reserve(cell: u16, threads: u64, period: u64, budget: u64) -> Entry {
+        let policy = Policy::EventTriggered { period: us(period), budget: us(budget) };
+        Entry { cell: CellId(cell), threads: ThreadSet::from_bits(threads), policy }
+    }
+
+    fn window(cell: u16, threads: u64, period: u64, phase: u64, length: u64) -> Entry {
+        let policy = Policy::TimeTriggered { period: us(period), phase: us(phase), length: us(length) };
+        Entry { cell: CellId(cell), threads: ThreadSet::from_bits(threads), policy }
+    }
+
+    /// Inputs that are all known from the beginning: for each cell, in order.
+    struct Script(Vec<Vec<Input>>);
+
+    impl Inputs for Script {
+        fn read(&self, cell: CellId, position: u64) -> Found {
+            let list = self.0.get(usize::from(cell.0));
+            list.and_then(|list| list.get(position as usize)).map_or(Found::Nothing, |input| Found::Input(*input))
+        }
+
+        fn end(&self, cell: CellId) -> u64 {
+            self.0.get(usize::from(cell.0)).map_or(0, |list| list.len() as u64)
+        }
+    }
+
+    /// Sleep and work in turns, each so many ns.
+    fn script(lengths: &[u64]) -> Vec<Input> {
+        let mut effect = 0;
+        let turns = lengths.iter().enumerate().map(|(turn, length)| {
+            effect += length;
+            let news = if turn % 2 == 0 { News::Idle { until: Instant::NEVER } } else { News::Wake };
+            Input { effect: Instant::from_nanos(effect), news }
+        });
+        turns.collect()
+    }
+
+    fn entries() -> impl Strategy<Value = Vec<Entry>> {
+        let threads = || 1_u64..1 << THREADS;
+        let some = prop_oneof![
+            4 => (threads(), 4_u64..40, 1_u64..20).prop_map(|(threads, period, budget)| reserve(0, threads, period, budget.min(period - 1))),
+            1 => (threads(), 2_u64..8, 0_u64..40, 1_u64..8).prop_map(|(threads, period, phase, length)| window(0, threads, period * 5, phase % (period * 5), length)),
+        ];
+        proptest::collection::vec(some, 2..7).prop_map(|list| {
+            list.into_iter().zip(0..).map(|(entry, cell)| Entry { cell: CellId(cell), ..entry }).collect()
+        })
+    }
+
+    /// Keeps those that fit, each with those before it.
+    fn admitted(list: &[Entry]) -> (Plan, usize) {
+        let mut kept: Vec<Entry> = Vec::new();
+        for entry in list {
+            kept.push(*entry);
+            if Plan::<64>::validate(&spec(&kept)).is_err() {
+                kept.pop();
+            }
+        }
+        let reserves = kept.iter().filter(|entry| matches!(entry.policy, Policy::EventTriggered { .. })).count();
+        (Plan::validate(&spec(&kept)).expect("only entries that fit were kept"), reserves)
+    }
+
+    fn assert_nothing_missed(plan: &Plan, inputs: &impl Inputs) -> Result<(), TestCaseError> {
+        let end = Instant::from_nanos(2_000_000);
+        for thread in 0..THREADS {
+            let mut replica = Replica::new(thread, plan, None, inputs);
+            let mut now = Instant::from_nanos(0);
+            while let Some(until) = replica.decide(plan, now, inputs).until.filter(|until| *until < end) {
+                now = until;
+            }
+            for entry in plan.entries() {
+                prop_assert_eq!(replica.missed(entry.cell), 0, "{:?} seen from hardware thread {}", entry, thread);
+            }
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(600))]
+
+        #[test]
+        fn no_admitted_budget_is_missed_when_all_cells_always_have_work(list in entries()) {
+            let (plan, _) = admitted(&list);
+            assert_nothing_missed(&plan, &crate::inputs::NoInputs)?;
+        }
+
+        #[test]
+        fn no_admitted_budget_is_missed_however_cells_sleep_and_wake(
+            list in entries(),
+            turns in proptest::collection::vec(proptest::collection::vec(prop_oneof![1_u64..2_000, 1_u64..60_000], 60), 7)
+        ) {
+            let (plan, _) = admitted(&list);
+            let inputs = Script(turns.iter().map(|lengths| script(lengths)).collect());
+            assert_nothing_missed(&plan, &inputs)?;
+        }
+
+        #[test]
+        fn what_a_refusal_says_would_fit_fits_and_noticeably_more_does_not(list in entries()) {
+            let mut kept: Vec<Entry> = Vec::new();
+            for entry in &list {
+                kept.push(*entry);
+                let Err(refusal) = Plan::<64>::validate(&spec(&kept)) else { continue };
+                if matches!(refusal.reason, Reason::Overlap(_) | Reason::Overload) {
+                    prop_assert_eq!(refusal.entry, kept.len() - 1);
+                    let with = |amount: Span| {
+                        let mut changed = kept.clone();
+                        match &mut changed.last_mut().expect("not empty").policy {
+                            Policy::TimeTriggered { length, .. } => *length = amount,
+                            Policy::EventTriggered { budget, .. } => *budget = amount,
+                            _ => {}
+                        }
+                        Plan::<64>::validate(&spec(&changed)).map_err(|refusal| refusal.reason)
+                    };
+                    // A window that fits among windows may still be too much for a reserve.
+                    let fits = with(refusal.fits);
+                    let is_right = refusal.fits == Span::ZERO || fits.is_ok() || matches!(fits, Err(Reason::Overload));
+                    prop_assert!(is_right, "{:?} does not fit: {:?}", refusal, fits.err());
+                    let more = refusal.fits.max(SHORTEST) + Span::from_nanos(refusal.fits.as_nanos() / 50 + 50);
+                    prop_assert!(with(more).is_err(), "more than {:?} fits", refusal);
+                }
+                kept.pop();
+            }
+        }
+    }
+
+    #[test]
+    fn reserves_that_take_turns_on_one_hardware_thread_may_use_nearly_all_of_it() {
+        // Three quarters and a fifth, and for each of the periods two leads twice.
+        assert!(Plan::<64>::validate(&spec(&[reserve(1, 1, 40, 30), reserve(2, 1, 10, 2)])).is_ok());
+        let refused = Plan::<64>::validate(&spec(&[reserve(1, 1, 40, 30), reserve(2, 1, 10, 3)]));
+        let refusal = refused.expect_err("more than all");
+        assert_eq!((refusal.reason, refusal.entry), (Reason::Overload, 1));
+        // A quarter of ten microseconds, less the time for switching on both sides.
+        assert!((2_300..2_500).contains(&refusal.fits.as_nanos()), "{refusal:?}");
+    }
+
+    #[test]
+    fn a_reserve_is_not_kept_out_by_what_runs_elsewhere() {
+        let apart = [reserve(1, 0b001, 10, 9), reserve(2, 0b010, 10, 9), reserve(3, 0b100, 10, 9)];
+        assert!(Plan::<64>::validate(&spec(&apart)).is_ok());
+        let chain = [reserve(1, 0b011, 10, 4), reserve(2, 0b110, 10, 4), reserve(3, 0b001, 40, 4)];
+        assert!(
+            Plan::<64>::validate(&spec(&chain)).is_err(),
+            "the second and the third together keep the first from its threads"
+        );
+    }
+}

@@ -220,13 +220,19 @@ impl<const CELLS: usize, const WORDS: usize> Plan<CELLS, WORDS> {
         let other = victim(&spec.entries[..bad]).unwrap_or(0);
         let mut entries: Vec<Entry<WORDS>, CELLS> = Vec::new();
         let _ = entries.extend_from_slice(&spec.entries[..bad]);
-        let (mut fits, mut too_much) = (0, amount(&entries[bad - 1].policy).as_nanos());
+        let mut is_good = |amount: u64| {
+            set_amount(&mut entries[bad - 1].policy, Span::from_nanos(amount));
+            victim(&entries).is_none()
+        };
+        let (mut fits, mut too_much) = (SHORTEST.as_nanos(), amount(&spec.entries[bad - 1].policy).as_nanos());
+        if !is_good(fits) {
+            fits = 0;
+            too_much = 0;
+        }
         // To a thousandth: a refusal must not take much longer than an acceptance.
         for _ in 0..12 {
             let middle = u64::midpoint(fits, too_much);
-            set_amount(&mut entries[bad - 1].policy, Span::from_nanos(middle));
-            let is_good = middle >= SHORTEST.as_nanos() && victim(&entries).is_none();
-            if is_good { fits = middle } else { too_much = middle }
+            if middle > fits && is_good(middle) { fits = middle } else { too_much = middle }
         }
         Refusal { reason: Reason::Overload, entry: bad - 1, other, fits: Span::from_nanos(fits) }
     }
