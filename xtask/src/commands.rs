@@ -4,5 +4,6 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod doctor;
+pub(crate) mod mutations;
 pub(crate) mod run;
 pub(crate) mod test;

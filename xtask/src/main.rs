@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{bench, check, clean, doctor, run, test};
+use crate::commands::{bench, check, clean, doctor, mutations, run, test};
 use crate::project::Project;
 
 /// Builds, runs, tests and measures Tess, a kernel that divides a machine in space and time among cells.
@@ -43,6 +43,7 @@ enum Command {
     Test(test::Arguments),
     Bench(bench::Arguments),
     Check(check::Arguments),
+    Mutations(mutations::Arguments),
     Doctor(doctor::Arguments),
     Clean(clean::Arguments),
 }
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&project, &arguments),
         Command::Bench(arguments) => bench::run(&project, &arguments),
         Command::Check(arguments) => check::run(&project, &arguments),
+        Command::Mutations(arguments) => mutations::run(&project, &arguments),
         Command::Doctor(arguments) => doctor::run(&project, &arguments),
         Command::Clean(arguments) => clean::run(&project, &arguments),
     });
