@@ -3,6 +3,10 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+extern crate alloc;
+
+pub mod system;
+
 use core::fmt::Display;
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -5,12 +5,13 @@ mod scenario;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::builder::{self, Profile};
+use crate::process;
 use crate::project::Project;
 use crate::session::Interrupts;
 use crate::setup;
@@ -45,13 +46,14 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     if wanted.is_empty() {
         bail!("no figure begins with {}; `--list` names them", arguments.names.join(" or "));
     }
-    let tools = setup::ensure(project)?;
     let scenarios = scenario::load(project, &wanted)?;
+    let tools = setup::ensure(project)?;
     let programs = scenarios.iter().flat_map(|scenario| scenario.system.programs()).collect();
     let built = builder::build(project, &tools, Profile::Release, &programs)?;
     let interrupts = Interrupts::install()?;
     let (results, problems) = scenario::run(project, &tools, &built, &scenarios, &interrupts)?;
     let mut figures = figure::from_results(&results);
+    figures.extend(host_figures(project, &wanted)?);
     figures.extend(figure::of_source(project, &built.kernel)?);
     figures.retain(|figure| wanted.contains(figure.name.as_str()));
     print!("{}", figure::table(&figures));
@@ -72,6 +74,20 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         eprintln!("error: not measured: {}", missing.join(", "));
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// Measures pure code on the host, in a program of its own because xtask itself is not optimised.
+fn host_figures(project: &Project, wanted: &BTreeSet<&str>) -> Result<Vec<Figure>> {
+    let names: Vec<&str> =
+        wanted.iter().copied().filter(|name| name.starts_with("muxer.") && *name != "muxer.ipi_per_s").collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    eprintln!("measuring on the host");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["run", "--release", "--quiet", "--package", "host-bench", "--"]).args(names);
+    command.current_dir(project.root()).env("CARGO_TARGET_DIR", project.target("host-bench"));
+    Ok(figure::of_host(&process::query(&mut command)?))
 }
 
 /// Whether these beginnings select a name; none select all.

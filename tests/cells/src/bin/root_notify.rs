@@ -10,57 +10,21 @@
 
 extern crate alloc;
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
 use cell::abi::Handle;
 use cell::abi::account::CellStatus;
-use cell::abi::plan::{PlanEntry, PlanHeader};
 use cell::{calls, println, time};
-use rab_cell::archive::Archive;
-use rab_cell::promise::Claim;
-use rab_cell::supervisor::place_in_plan;
+use test_cells::system::Loaded;
 use test_cells::{Random, check, check_equal, finish_machine, pump};
 
 cell::entry!(main);
 
 fn main(_: u32) {
-    match prepare() {
-        Ok((args, cells)) => notify(&Arguments(args), &cells),
+    match Loaded::from_manifest().and_then(|loaded| loaded.commit().map(|_| loaded)) {
+        Ok(loaded) => notify(&loaded, &loaded.cells),
         Err(why) => check("the system starts", false, why),
     }
     pump();
     finish_machine()
-}
-
-/// The root cell's arguments are in the manifest, which it reads itself.
-struct Arguments(String);
-
-impl Arguments {
-    fn number(&self, name: &str, default: u64) -> u64 {
-        let words = self.0.split_whitespace().filter_map(|word| word.split_once('='));
-        words.filter(|(key, _)| *key == name).find_map(|(_, value)| value.parse().ok()).unwrap_or(default)
-    }
-}
-
-/// Loads all cells and commits a plan with them.
-fn prepare() -> Result<(String, Vec<Handle>), String> {
-    let info = calls::machine_info().map_err(|error| alloc::format!("{error}"))?;
-    let archive = Archive::open(&info)?;
-    let system = archive.manifest()?;
-    let mut entries: Vec<PlanEntry> =
-        alloc::vec![place_in_plan(Handle::OWN_CELL, Claim { threads: 1, policy: system.root.policy })];
-    let mut cells = Vec::new();
-    for cell in &system.cells {
-        let threads = cell.threads.resolve(info.hardware_threads).map_err(|error| alloc::format!("{error}"))?;
-        let handle = rab_cell::loader::load(&archive, cell, threads.count_ones());
-        let handle = handle.map_err(|error| alloc::format!("{}: {error}", cell.name))?;
-        entries.push(place_in_plan(handle, Claim { threads, policy: cell.policy }));
-        cells.push(handle);
-    }
-    let header = PlanHeader { slice_ns: system.slice_ns, tolerance_ns: system.tolerance_ns, ..PlanHeader::default() };
-    calls::plan_commit(header, &entries).map_err(|error| alloc::format!("the plan is refused: {error}"))?;
-    Ok((system.root.args, cells))
 }
 
 fn heartbeats(cell: Handle) -> u64 {
@@ -71,7 +35,7 @@ fn status(cell: Handle) -> CellStatus {
     calls::cell_status(cell).unwrap_or_default()
 }
 
-fn notify(args: &Arguments, cells: &[Handle]) {
+fn notify(args: &Loaded, cells: &[Handle]) {
     let Some(target) = cells.first().copied() else {
         return check("there is a cell to notify", false, "the manifest has none");
     };

@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::statistics::Summary;
 
 /// All figures and what they are.
-pub(super) const NAMES: [(&str, &str); 14] = [
+pub(super) const NAMES: [(&str, &str); 32] = [
     ("boot.first_cell_ms", "QEMU's start to the first line of a cell, 2 hardware threads"),
     ("gang.skew_ns.idle", "latest minus earliest hart at an activation, nothing else running"),
     ("gang.skew_ns.loaded", "the same beside a cell that burns the rest of the time"),
@@ -26,6 +26,27 @@ pub(super) const NAMES: [(&str, &str); 14] = [
     ("kernel.tick_upcall_ns", "the same as time"),
     ("kernel.cell_switch_instr", "from entry into the kernel to the next cell's context, in instructions"),
     ("kernel.cell_switch_ns", "the same as time"),
+    ("kernel.plan_commit_us.1", "a plan's acceptance to the instant at which all muxers follow it, 1 hardware thread"),
+    ("kernel.plan_commit_us.2", "the same, 2 hardware threads"),
+    ("kernel.plan_commit_us.4", "the same, 4 hardware threads"),
+    ("kernel.plan_commit_us.8", "the same, 8 hardware threads"),
+    ("muxer.ipi_per_s", "interrupts between 4 hardware threads while nothing changes: windows and best-effort gangs"),
+    ("muxer.decide_ns.cells.2", "a muxer's decision, looking ahead included, 2 cells in the component"),
+    ("muxer.decide_ns.cells.4", "the same, 4 cells"),
+    ("muxer.decide_ns.cells.8", "the same, 8 cells"),
+    ("muxer.decide_ns.cells.16", "the same, 16 cells"),
+    ("muxer.decide_ns.cells.32", "the same, 32 cells"),
+    ("muxer.decide_ns.cells.64", "the same, 64 cells"),
+    ("muxer.decide_ns.threads.64", "the same, 8 cells in the component, a machine of 64 hardware threads"),
+    ("muxer.decide_ns.threads.256", "the same, 256 hardware threads"),
+    ("muxer.decide_ns.threads.1024", "the same, 1,024 hardware threads"),
+    ("muxer.decide_ns.threads.4096", "the same, 4,096 hardware threads"),
+    ("muxer.state_bytes", "what a muxer keeps of the plan's component"),
+    (
+        "muxer.sim_skew_ns.1024",
+        "skew of activations in the simulator, 1,024 hardware threads with published clock errors",
+    ),
+    ("muxer.sim_ipi_per_s.1024", "interrupts in the simulator while nothing changes, 1,024 hardware threads"),
     ("size.kernel_loc", "the kernel's lines of code"),
     ("size.unsafe_blocks", "blocks of unsafe code in what is shipped"),
     ("size.kernel_bytes", "the kernel's program, without symbols"),
@@ -57,6 +78,7 @@ impl Figure {
             ("_instr", "instructions"),
             ("_bytes", "bytes"),
             ("_loc", "lines"),
+            ("_per_s", "per second"),
         ];
         units
             .iter()
@@ -104,7 +126,24 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
             figures.extend(Figure::new(&figure, &values(runs(scenario), &sample), mode(runs(scenario))));
         }
     }
+    for threads in [1, 2, 4, 8] {
+        let runs = runs(&format!("plan-commit-{threads}"));
+        let times: Vec<f64> = values(runs, "plan.commit_ns").iter().map(|ns| ns / 1000.0).collect();
+        figures.extend(Figure::new(&format!("kernel.plan_commit_us.{threads}"), &times, mode(runs)));
+    }
+    let steady = runs("plan-commit-4");
+    figures.extend(Figure::new("muxer.ipi_per_s", &values(steady, "muxer.ipi_per_s"), mode(steady)));
     figures
+}
+
+/// The figures that `host-bench` printed: a line each, the name and the samples.
+pub(super) fn of_host(output: &str) -> Vec<Figure> {
+    let read = |line: &str| {
+        let (name, samples) = line.split_once(' ')?;
+        let samples: Vec<f64> = samples.split_whitespace().filter_map(|sample| sample.parse().ok()).collect();
+        Figure::new(name, &samples, "host")
+    };
+    output.lines().filter_map(read).collect()
 }
 
 fn mode(runs: &[Run]) -> &'static str {
@@ -149,7 +188,7 @@ pub(super) fn of_source(project: &Project, kernel: &Path) -> Result<Vec<Figure>>
 /// The figures as a table.
 pub(super) fn table(figures: &[Figure]) -> String {
     let mut text = format!(
-        "{:<26} {:>12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>6}  {:<13} against\n",
+        "{:<29} {:>12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>6}  {:<13} against\n",
         "figure", "unit", "p50", "p90", "p99", "min", "max", "n", "mode"
     );
     for figure in figures {
@@ -160,7 +199,7 @@ pub(super) fn table(figures: &[Figure]) -> String {
         });
         let _ = writeln!(
             text,
-            "{:<26} {:>12} {:>10} {:>10} {:>10} {:>10} {:>10} {n:>6}  {:<13} {}",
+            "{:<29} {:>12} {:>10} {:>10} {:>10} {:>10} {:>10} {n:>6}  {:<13} {}",
             figure.name,
             figure.unit(),
             number(p50),
@@ -190,6 +229,14 @@ mod tests {
         let samples: BTreeMap<_, _> =
             samples.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect();
         Run { mode: Mode::Parallel, first_cell_ms: None, samples }
+    }
+
+    #[test]
+    fn what_the_host_measured_is_read_and_other_lines_are_not() {
+        let figures = of_host("muxer.decide_ns.cells.2 3.5 1 2\n\nnoise\nmuxer.state_bytes 12\n");
+        let read: Vec<_> =
+            figures.iter().map(|figure| (figure.name.as_str(), figure.summary.p50, figure.unit())).collect();
+        assert_eq!(read, [("muxer.decide_ns.cells.2", 2.0, "ns"), ("muxer.state_bytes", 12.0, "bytes")]);
     }
 
     #[test]

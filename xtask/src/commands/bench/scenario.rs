@@ -13,7 +13,7 @@ use crate::setup::Tools;
 use crate::system::System;
 
 /// Manifest in tests/bench, whether gangs are activated by interrupts there, and the figures that need it.
-const SCENARIOS: [(&str, bool, &[&str]); 9] = [
+const SCENARIOS: [(&str, bool, &[&str]); 13] = [
     ("boot", false, &["boot.first_cell_ms"]),
     ("gang-idle", false, &["gang.skew_ns.idle"]),
     ("gang-idle", true, &["gang.skew_ns.idle"]),
@@ -23,6 +23,10 @@ const SCENARIOS: [(&str, bool, &[&str]); 9] = [
     ("barrier-alone", false, &["gang.retained"]),
     ("barrier-beside", false, &["gang.retained"]),
     ("calls-instr", false, &["kernel.null_call_instr", "kernel.tick_upcall_instr", "kernel.cell_switch_instr"]),
+    ("plan-commit-1", false, &["kernel.plan_commit_us.1"]),
+    ("plan-commit-2", false, &["kernel.plan_commit_us.2"]),
+    ("plan-commit-4", false, &["kernel.plan_commit_us.4", "muxer.ipi_per_s"]),
+    ("plan-commit-8", false, &["kernel.plan_commit_us.8"]),
 ];
 
 /// The time of what [`SCENARIOS`] counts in instructions.
