@@ -2,6 +2,8 @@
 //!
 //! Arguments: beginnings of the names of figures; none for all.
 
+#![forbid(unsafe_code)]
+
 use std::hint::black_box;
 use std::time::Instant as Clock;
 
