@@ -198,30 +198,40 @@ impl Component {
     pub(crate) fn listen(&mut self, inputs: &impl Inputs) -> bool {
         let mut is_new = false;
         for place in Bits(self.heard) {
-            let member = &mut self.members[usize::from(place)];
-            if member.news_at != Instant::NEVER {
-                continue;
+            if self.listen_to(place, inputs) {
+                is_new = true;
+                self.is_stale |= self.members[usize::from(place)].news_at <= self.at;
             }
-            match inputs.read(member.cell, member.cursor) {
-                Found::Nothing => {}
-                Found::Lost => {
-                    self.forget();
-                    return true;
-                }
-                Found::Input(input) => {
-                    member.news_at = input.effect;
-                    member.idle_until = match input.news {
-                        News::Wake => Instant::default(),
-                        News::Idle { until } => until.max(Instant::from_nanos(1)),
-                    };
-                    self.is_stale |= input.effect <= self.at;
-                    let effect = input.effect.max(self.at + Span::from_nanos(1));
-                    self.next = Some(self.next.map_or(effect, |next| next.min(effect)));
-                    is_new = true;
-                }
+            if self.is_lost {
+                return true;
             }
         }
         is_new
+    }
+
+    /// Reads the next input of one member. It may have taken effect: the caller sees to that.
+    fn listen_to(&mut self, place: u8, inputs: &impl Inputs) -> bool {
+        let member = &mut self.members[usize::from(place)];
+        if member.news_at != Instant::NEVER {
+            return false;
+        }
+        match inputs.read(member.cell, member.cursor) {
+            Found::Nothing => false,
+            Found::Lost => {
+                self.forget();
+                true
+            }
+            Found::Input(input) => {
+                member.news_at = input.effect;
+                member.idle_until = match input.news {
+                    News::Wake => Instant::default(),
+                    News::Idle { until } => until.max(Instant::from_nanos(1)),
+                };
+                let effect = input.effect.max(self.at + Span::from_nanos(1));
+                self.next = Some(self.next.map_or(effect, |next| next.min(effect)));
+                true
+            }
+        }
     }
 
     /// Gives up on what depends on the past. Dedicated cells and windows do not.
@@ -313,10 +323,15 @@ impl Component {
 
     /// Lets inputs take effect, and wakes whose time has come.
     fn hear<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>, t: Instant, inputs: &impl Inputs) {
-        self.listen(inputs);
         for place in Bits(self.heard) {
+            // No other member's: one that comes into sight now may be of a member that had its turn in this step. Left unread, it is found to be new later, and a
+            // state ahead that passed it is dropped.
+            self.listen_to(place, inputs);
             // A replica that is not late finds one input at a time; a log holds no more than this.
             for _ in 0..crate::inputs::LOG_ENTRIES {
+                if self.is_lost {
+                    return;
+                }
                 let member = &mut self.members[usize::from(place)];
                 let due = member.news_at.min(member.wakes);
                 if due > t {
@@ -336,7 +351,7 @@ impl Component {
                     self.ready &= !(1 << place);
                     self.whole &= !(1 << place);
                 }
-                self.listen(inputs);
+                self.listen_to(place, inputs);
             }
         }
     }
@@ -613,15 +628,6 @@ impl Component {
         self.reserves
     }
 
-    /// Whether a reserve has had work for all of its period.
-    pub(crate) fn is_whole(&self, place: u8) -> bool {
-        self.whole & 1 << place != 0
-    }
-
-    pub(crate) fn set_whole(&mut self, place: u8) {
-        self.whole |= 1 << place;
-    }
-
     /// Gives each member the place that `map` says; `after` has them there.
     pub(crate) fn permute(&mut self, map: &[u8], after: &Self) {
         let moved = |bits: u64| Bits(bits).fold(0, |moved, place| moved | 1 << map[usize::from(place)]);
@@ -642,15 +648,6 @@ impl Component {
         self.ready = moved(self.ready);
         self.whole = moved(self.whole);
         self.overdue = moved(self.overdue);
-    }
-
-    /// Goes on from another instant under another plan's number, with nobody running and nobody charged.
-    pub(crate) fn jump(&mut self, number: u64, at: Instant) {
-        self.at = at;
-        self.holds = 0;
-        self.digest = number;
-        self.is_lost = false;
-        self.is_stale = false;
     }
 }
 

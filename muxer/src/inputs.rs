@@ -226,7 +226,8 @@ impl Reporter {
     /// would not wake by itself as soon.
     #[must_use]
     pub fn advise(&self, now: Instant, situation: Situation, is_heard: bool, timing: &Timing) -> Advice {
-        let effect = now + timing.delay;
+        // Who published the last one may have a clock that is ahead; a log's inputs take effect in their order all the same.
+        let effect = self.last.map_or(Instant::default(), |last| last.effect).max(now + timing.delay);
         let sleeps_until = match self.last {
             Some(Input { news: News::Idle { until }, .. }) if until > now => Some(until),
             _ => None,
@@ -327,6 +328,14 @@ mod tests {
         }
         assert!(published.iter().all(|count| *count <= 3), "{published:?}");
         assert!(published.iter().sum::<u64>() <= 2 * 20_000 / 300 + 2, "{published:?}");
+    }
+
+    #[test]
+    fn inputs_take_effect_in_their_order_although_publishers_clocks_differ() {
+        let mut reporter = Reporter::new();
+        assert!(matches!(publish(&mut reporter, 20, Situation::Idle { until: Instant::NEVER }), Advice::Publish(_)));
+        let wake = Input { effect: ns(320), news: News::Wake };
+        assert_eq!(publish(&mut reporter, 10, Situation::Busy), Advice::Publish(wake));
     }
 
     #[test]

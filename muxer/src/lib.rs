@@ -39,6 +39,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "simulator"))]
+extern crate std;
+
 mod admission;
 mod component;
 pub mod inputs;
@@ -46,8 +49,8 @@ pub mod lead;
 pub mod plan;
 pub mod replica;
 mod reserve;
-#[cfg(test)]
-mod simulator;
+#[cfg(any(test, feature = "simulator"))]
+pub mod simulator;
 mod succession;
 pub mod threads;
 pub mod time;

@@ -11,15 +11,29 @@ impl Component {
     /// The component of a hardware thread at the plan's effective instant, with no past but what cells said of themselves.
     pub(crate) fn new<const C: usize, const W: usize>(plan: &Plan<C, W>, thread: usize, inputs: &impl Inputs) -> Self {
         let mut component = Self::idle(plan, thread);
-        let t = plan.effective();
-        for place in Bits(component.heard()) {
-            component.read_inputs(place, t, inputs);
-        }
-        for place in Bits(component.reserves()) {
-            component.open(plan, place, t);
-        }
-        component.step(plan, t, true, inputs);
+        component.open_all(plan, inputs);
+        component.step(plan, plan.effective(), true, inputs);
         component
+    }
+
+    /// Finds out who has work when the plan begins, and starts the periods of reserves that have.
+    fn open_all<const C: usize, const W: usize>(&mut self, plan: &Plan<C, W>, inputs: &impl Inputs) {
+        let t = plan.effective();
+        for place in Bits(self.heard()) {
+            self.read_inputs(place, t, inputs);
+        }
+        for place in Bits(self.reserves()) {
+            self.open(plan, place, t);
+        }
+    }
+
+    /// Takes over what best-effort cells are owed.
+    fn recall(&mut self, checkpoint: &Self) {
+        for (member, before) in self.members.iter_mut().zip(&checkpoint.members) {
+            member.virtual_time = before.virtual_time;
+            member.missed = before.missed;
+        }
+        self.overdue = checkpoint.overdue;
     }
 
     /// The component of a hardware thread under the plan `new`, after what `self` was under the plan `old`. Every hardware thread of the new component
@@ -27,7 +41,7 @@ impl Component {
     ///
     /// - A component that the change does not touch does not notice it.
     /// - One that lies within an old one keeps who runs and who is owed time: all its hardware threads know of it. A best-effort cell that is new
-    ///   starts level with the one that is owed most; a reserve that is new or has other rules starts a period.
+    ///   starts level with the one that is owed most. If a reserve or a window is new, or has other rules, all reserves with work start a period.
     /// - One that joins hardware threads whose past is not known to all begins afresh.
     ///
     /// In each case a gang that goes on with the same hardware threads keeps its activation.
@@ -74,6 +88,7 @@ impl Component {
         let t = new.effective();
         let mut owed_most: Option<u64> = None;
         let mut newcomers = 0_u64;
+        let mut adds_load = false;
         for place in 0..self.members.len() as u8 {
             let bit = 1 << place;
             let cell = self.members[usize::from(place)].cell;
@@ -85,12 +100,15 @@ impl Component {
                 _ if self.heard() & bit != 0 => self.read_inputs(place, t, inputs),
                 _ => {}
             }
+            let is_load = matches!(entry.policy, Policy::EventTriggered { .. } | Policy::TimeTriggered { .. });
             let Some(before) = before else {
+                adds_load |= is_load;
                 newcomers |= bit;
                 continue;
             };
             let old_member = past.members[usize::from(before)];
             let former = &old.entries()[usize::from(old_member.entry)];
+            adds_load |= is_load && (former != entry || old.lead() != new.lead());
             if past.holds & 1 << before != 0 && former.threads == entry.threads {
                 self.holds |= bit;
                 self.members[usize::from(place)].keep_activation(&old_member);
@@ -99,10 +117,8 @@ impl Component {
                 && matches!((former.policy, entry.policy), (Policy::EventTriggered { .. }, other) if other == former.policy);
             if keeps_account {
                 self.members[usize::from(place)].account = old_member.account;
+                // The present period was promised by the old plan, which no longer holds: it is not counted if it falls short.
                 self.members[usize::from(place)].missed = old_member.missed;
-                if past.is_whole(before) {
-                    self.set_whole(place);
-                }
             } else if is_best_effort(former) && is_best_effort(entry) {
                 self.members[usize::from(place)].virtual_time = old_member.virtual_time;
                 owed_most = Some(owed_most.map_or(old_member.virtual_time, |most| most.min(old_member.virtual_time)));
@@ -115,6 +131,11 @@ impl Component {
         }
         for place in Bits(newcomers) {
             self.members[usize::from(place)].virtual_time = owed_most.unwrap_or(0);
+            self.open(new, place, t);
+        }
+        // Who left may have had more than its rate until now. If somebody takes its place, the others cannot be sure of budgets with deadlines from before: all periods
+        // begin together, as admission has it.
+        for place in Bits(if adds_load { self.reserves() } else { 0 }) {
             self.open(new, place, t);
         }
     }
@@ -177,9 +198,10 @@ impl Component {
         }
     }
 
-    /// The state from which all hardware threads of the component go on at the effective instant of a plan that repairs it: what a checkpoint says, or
-    /// nothing but what cells said of themselves. What was used since the checkpoint is not charged: nobody knows who got it. `self` is what this hardware thread believed;
-    /// windows and dedicated cells, of which it was right, keep their activations.
+    /// The state from which all hardware threads of the component go on at the effective instant of a plan that repairs it. Who has work is known from what cells said
+    /// of themselves, and all reserves that have start a period: nobody knows who got what since the checkpoint, whose state may have been the wrong one
+    /// besides. All that is taken from it is what best-effort cells are owed. `self` is what this hardware thread believed; windows and dedicated cells, of which it was
+    /// right, keep their activations.
     pub(crate) fn repaired<const C: usize, const W: usize>(
         &mut self,
         old: &Plan<C, W>,
@@ -189,16 +211,12 @@ impl Component {
         inputs: &impl Inputs,
     ) -> Self {
         self.advance(old, new.effective() - Span::from_nanos(1), inputs);
-        let mut component = match checkpoint {
-            Some(checkpoint) if self.is_untouched(old, checkpoint, old) => {
-                let mut component = checkpoint.clone();
-                component.jump(new.number(), new.effective());
-                component.step(new, new.effective(), true, inputs);
-                component.is_stale = false;
-                component
-            }
-            _ => Self::new(new, thread, inputs),
-        };
+        let mut component = Self::idle(new, thread);
+        component.open_all(new, inputs);
+        if let Some(checkpoint) = checkpoint.filter(|checkpoint| self.is_untouched(old, checkpoint, old)) {
+            component.recall(checkpoint);
+        }
+        component.step(new, new.effective(), true, inputs);
         for place in Bits(self.holds) {
             let Some(before) = self.members.get(usize::from(place)) else { continue };
             let entry = &old.entries()[usize::from(before.entry)];

@@ -1,6 +1,12 @@
 //! What holds for random plans.
 
-use super::*;
+use std::vec;
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::following::*;
+use crate::{Entry, Instant, Plan, Policy, Span, ThreadSet};
 
 /// How long the last plan is followed.
 const LONG: Span = Span::from_nanos(300_000);

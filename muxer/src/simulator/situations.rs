@@ -1,6 +1,11 @@
 //! What holds in situations that random plans seldom meet, or that went wrong once.
 
-use super::*;
+use std::collections::BTreeSet;
+use std::vec::Vec;
+
+use super::following::*;
+use crate::inputs::NoInputs;
+use crate::{CellId, Entry, Policy, Replica, Run};
 
 fn cells_on(history: &History) -> BTreeSet<u16> {
     history.iter().filter_map(|(_, run)| run.map(|run| run.cell.0)).collect()
