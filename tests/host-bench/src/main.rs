@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod large;
+
 use std::hint::black_box;
 use std::time::Instant as Clock;
 
@@ -53,6 +55,12 @@ fn measure() {
     }
     if is_wanted("muxer.state_bytes") {
         print("muxer.state_bytes", &[size_of::<Replica>() as f64]);
+    }
+    let large = ["muxer.sim_skew_ns.1024", "muxer.sim_ipi_per_s.1024"];
+    if large.iter().any(|name| is_wanted(name)) {
+        let (skew, interrupts) = large::simulate();
+        print(large[0], &skew);
+        print(large[1], &[interrupts]);
     }
 }
 
