@@ -1,0 +1,87 @@
+//! Replicas that were away for too long, and how they come back.
+
+use muxer::inputs::NoInputs;
+use muxer::{CellId, Entry, Instant, Plan, Policy, Replica, Span, Spec, ThreadSet, Trouble};
+
+const SLICE: Span = Span::from_micros(10);
+
+fn ns(nanos: u64) -> Instant {
+    Instant::from_nanos(nanos)
+}
+
+fn plan() -> Plan {
+    let both = ThreadSet::from_bits(0b11);
+    let entry = |cell, policy| Entry { cell: CellId(cell), threads: both, policy };
+    let best = Policy::BestEffort { weight: 1 };
+    let period = Span::from_micros(100);
+    let entries = [
+        entry(1, Policy::TimeTriggered { period, phase: Span::ZERO, length: SLICE }),
+        entry(2, Policy::EventTriggered { period, budget: SLICE }),
+        entry(3, best),
+        entry(4, best),
+    ];
+    let lead = Span::from_nanos(50);
+    let spec = Spec { number: 1, effective: ns(0), slice: SLICE, lead, machine: both, entries: &entries };
+    Plan::validate(&spec).expect("a window, a reserve and what is left")
+}
+
+fn run_at(replica: &mut Replica, plan: &Plan, at: u64) -> (Option<u16>, Option<Trouble>) {
+    let decision = replica.decide(plan, ns(at), &NoInputs);
+    (decision.run.map(|run| run.cell.0), decision.trouble)
+}
+
+#[test]
+fn a_replica_that_was_away_for_too_long_serves_windows_only_and_says_so() {
+    let plan = plan();
+    let mut replica = Replica::new(0, &plan, None, &NoInputs);
+    // A hundred thousand boundaries later, in the middle of a window, and after it.
+    let far = 1_000_000_000;
+    assert_eq!(run_at(&mut replica, &plan, far + 5_000), (Some(1), Some(Trouble::Lost)));
+    assert_eq!(run_at(&mut replica, &plan, far + 50_000), (None, Some(Trouble::Lost)));
+    assert_eq!(run_at(&mut replica, &plan, far + 100_000), (Some(1), Some(Trouble::Lost)));
+    assert!(replica.repair(&plan).checkpoint.is_none(), "it has nothing to offer");
+    // One that was there all the time offers more.
+    let mut sibling = Replica::new(1, &plan, None, &NoInputs);
+    for at in (0..far + 100_000).step_by(100_000) {
+        assert_eq!(run_at(&mut sibling, &plan, at).1, None);
+    }
+    assert!(sibling.repair(&plan).checkpoint.is_some());
+}
+
+#[test]
+fn after_a_repair_all_decide_the_same_whoever_asked_for_it() {
+    let plan = plan();
+    let far = 1_000_000_000;
+    for by_the_lost_one in [false, true] {
+        let (mut lost, mut sound) = (Replica::new(0, &plan, None, &NoInputs), Replica::new(1, &plan, None, &NoInputs));
+        for at in (0..far).step_by(100_000) {
+            assert_eq!(run_at(&mut sound, &plan, at).1, None);
+        }
+        assert_eq!(run_at(&mut lost, &plan, far).1, Some(Trouble::Lost));
+        let repair = if by_the_lost_one { lost.repair(&plan) } else { sound.repair(&plan) };
+        let mut next = plan.clone();
+        next.reissue(2, ns(far + 42_000));
+        for replica in [&mut lost, &mut sound] {
+            replica.adopt(&plan, &next, Some(&repair), &NoInputs);
+        }
+        for at in (far + 42_000..far + 500_000).step_by(3_000) {
+            let seen = run_at(&mut lost, &next, at);
+            assert_eq!(seen, run_at(&mut sound, &next, at), "at {at}");
+            assert_eq!(seen.1, None);
+        }
+        assert_eq!(lost.digest(), sound.digest());
+        assert_eq!(lost.missed(CellId(2)), 0);
+    }
+}
+
+#[test]
+fn a_short_absence_is_made_up_for() {
+    let plan = plan();
+    let (mut late, mut punctual) = (Replica::new(0, &plan, None, &NoInputs), Replica::new(1, &plan, None, &NoInputs));
+    for at in (0..1_000_000).step_by(10_000) {
+        let _ = run_at(&mut punctual, &plan, at);
+    }
+    assert_eq!(run_at(&mut late, &plan, 999_999).1, None);
+    assert_eq!(run_at(&mut late, &plan, 1_005_000), run_at(&mut punctual, &plan, 1_005_000));
+    assert_eq!(late.digest(), punctual.digest());
+}
