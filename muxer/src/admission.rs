@@ -400,4 +400,13 @@ mod tests {
             "the second and the third together keep the first from its threads"
         );
     }
+
+    #[test]
+    fn a_neighbour_in_the_middle_of_its_period_counts() {
+        // The first may meet the end of one of the second's periods and the beginning of the next one. The third keeps this from being one processor's case.
+        let with = |budget| [reserve(1, 0b011, 10, budget), reserve(2, 0b110, 9, 4), reserve(3, 0b001, 100, 1)];
+        let refusal = Plan::<64>::validate(&spec(&with(4))).expect_err("4 of 10 beside 4 of 9, twice");
+        assert_eq!((refusal.reason, refusal.entry, refusal.other), (Reason::Overload, 2, 0));
+        assert!(Plan::<64>::validate(&spec(&with(1))).is_ok());
+    }
 }

@@ -184,7 +184,17 @@ impl Component {
 
     /// Whether decisions depend on earlier ones. Windows alone do not.
     fn remembers(&self) -> bool {
-        self.shares | self.reserves != 0 && !self.is_lost
+        self.has_past() && !self.is_lost
+    }
+
+    /// Whether it has best-effort cells or reserves.
+    pub(crate) fn has_past(&self) -> bool {
+        self.shares | self.reserves != 0
+    }
+
+    /// Whether it has read an input that takes effect before an instant and has not taken it into account: there may be more of the same cell.
+    pub(crate) fn awaits_before(&self, instant: Instant) -> bool {
+        Bits(self.heard).any(|place| self.members[usize::from(place)].news_at < instant)
     }
 
     /// What runs on a hardware thread, of whose members `here` has the bits.

@@ -128,10 +128,12 @@ impl Replica {
         repair: Option<&Repair<W>>,
         inputs: &impl Inputs,
     ) {
-        let news = self.states[self.present].listen(inputs);
-        let other = &mut self.states[1 - self.present];
-        // What was prepared is right unless something has become known since that matters before the new plan begins.
+        let present = &mut self.states[self.present];
+        // What was prepared is right unless something has become known since that matters before the new plan begins. It may hide behind an input that was known
+        // already and has not been decided upon, because inputs are read one at a time.
+        let news = present.listen(inputs) || present.awaits_before(new.effective());
         if self.prepared == Some(new.number()) && !news {
+            let other = &mut self.states[1 - self.present];
             other.listen(inputs);
             if !other.is_stale {
                 self.present = 1 - self.present;
@@ -231,6 +233,8 @@ impl Replica {
         let run = state.occupant(self.here);
         let boundary = state.next();
         let trouble = match state {
+            // Nobody could repair what has no best-effort cells and reserves, and nothing is wrong with it.
+            state if !state.has_past() => None,
             state if state.is_lost => Some(Trouble::Lost),
             state if state.is_stale => Some(Trouble::Stale),
             _ => None,

@@ -104,6 +104,7 @@ fn the_kernels_delay_is_as_good_as_the_shortest() {
 
 #[test]
 fn plans_may_be_prepared_for() {
+    check(Config { name: "prepared, parting", ..parting() }, &[Crosses]);
     check(Config { name: "prepared", prepares: true, horizon: 8, ..widening() }, &[Crosses]);
     check(Config { name: "prepared, window", prepares: true, horizon: 15, ..new_window() }, &[Crosses, Preempts]);
 }

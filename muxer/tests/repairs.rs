@@ -1,6 +1,8 @@
 //! Replicas that were away for too long, and how they come back.
 
-use muxer::inputs::NoInputs;
+use std::cell::Cell;
+
+use muxer::inputs::{Found, Input, Inputs, News, NoInputs};
 use muxer::{CellId, Entry, Instant, Plan, Policy, Replica, Span, Spec, ThreadSet, Trouble};
 
 const SLICE: Span = Span::from_micros(10);
@@ -84,4 +86,39 @@ fn a_short_absence_is_made_up_for() {
     assert_eq!(run_at(&mut late, &plan, 999_999).1, None);
     assert_eq!(run_at(&mut late, &plan, 1_005_000), run_at(&mut punctual, &plan, 1_005_000));
     assert_eq!(late.digest(), punctual.digest());
+}
+
+/// An input of one cell that comes into sight at some time.
+struct Sight {
+    input: Input,
+    is_seen: Cell<bool>,
+}
+
+impl Inputs for Sight {
+    fn read(&self, cell: CellId, position: u64) -> Found {
+        let is_there = self.is_seen.get() && cell == CellId(3) && position == 0;
+        if is_there { Found::Input(self.input) } else { Found::Nothing }
+    }
+
+    fn end(&self, _: CellId) -> u64 {
+        u64::from(self.is_seen.get())
+    }
+}
+
+#[test]
+fn a_replica_that_sees_an_input_after_its_effect_says_so_and_one_that_sees_it_before_does_not() {
+    let plan = plan();
+    let input = Input { effect: ns(25_000), news: News::Idle { until: Instant::NEVER } };
+    let sight = Sight { input, is_seen: Cell::new(false) };
+    let mut replica = Replica::new(0, &plan, None, &sight);
+    let mut at = |at, is_seen| {
+        sight.is_seen.set(is_seen);
+        replica.decide(&plan, ns(at), &sight).trouble
+    };
+    assert_eq!(at(31_000, false), None);
+    assert_eq!(at(32_000, true), Some(Trouble::Stale));
+    assert_eq!(at(90_000, true), Some(Trouble::Stale), "until it is repaired");
+    let mut early = Replica::new(0, &plan, None, &sight);
+    assert_eq!(early.decide(&plan, ns(24_000), &sight).trouble, None);
+    assert_eq!(early.decide(&plan, ns(90_000), &sight).trouble, None);
 }

@@ -25,6 +25,11 @@ impl Screen {
         Self { show, terminal: std::io::stdout().is_terminal(), status: String::new(), drawn: None }
     }
 
+    /// Whether the live line is redrawn in place.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// A line that stays.
     pub(crate) fn line(&mut self, text: &str) {
         if !self.show {

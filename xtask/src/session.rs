@@ -49,6 +49,12 @@ impl Interrupts {
         Ok(Self(count))
     }
 
+    /// Without handlers: nobody interrupts.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(Arc::default())
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }

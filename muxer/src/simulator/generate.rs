@@ -25,6 +25,9 @@ pub struct Kind {
     pub faults: u64,
     /// Whether reserves are as large as is accepted.
     pub is_greedy: bool,
+    /// Whether timers and interrupts are often much later than the lead allows for, which must not change a decision as long as a log holds what was said
+    /// meanwhile.
+    pub is_late: bool,
     /// How long it takes.
     pub length: Span,
 }
@@ -39,6 +42,7 @@ impl Kind {
         sleeps: true,
         faults: 0,
         is_greedy: false,
+        is_late: false,
         length: Span::from_millis(3),
     };
 
@@ -48,6 +52,9 @@ impl Kind {
 
     /// The same, and plans change.
     pub const CHANGING_RESERVES: Self = Self { changes: 4, ..Self::RESERVES };
+
+    /// A bit of everything, by hardware threads that are often late.
+    pub const LATE: Self = Self { is_late: true, ..Self::MIXED };
 
     /// A bit of everything, and much goes wrong.
     pub const FAULTY: Self = Self { faults: 4, changes: 2, length: Span::from_millis(5), ..Self::MIXED };
@@ -94,6 +101,7 @@ impl Kind {
         let lead = Span::from_nanos(random.between(2_000, 8_000));
         let part = |parts: u64| Span::from_nanos(lead.as_nanos() / parts);
         let timer = match random.below(3) {
+            _ if self.is_late => Latency::LongTailed { usual: part(4), most: lead.times(14) },
             0 => Latency::Fixed(part(4)),
             1 => Latency::Uniform(Span::ZERO, part(2)),
             _ => Latency::LongTailed { usual: part(16), most: part(2) },

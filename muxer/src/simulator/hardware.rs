@@ -59,8 +59,7 @@ pub(super) struct Hardware<const W: usize> {
     /// Cells of which it is to report.
     pub(super) reports: VecDeque<CellId>,
     pub(super) stolen_until: u64,
-    /// How much time was stolen in all, in ns, and whether some was since the last decision.
-    pub(super) stolen: u64,
+    /// Whether some of its time was stolen since the last decision.
     pub(super) was_stolen: bool,
     /// Inputs about whose effects it has not decided.
     pub(super) news: Vec<News>,
@@ -98,7 +97,6 @@ impl<const W: usize> Hardware<W> {
             publication: None,
             reports: VecDeque::new(),
             stolen_until: 0,
-            stolen: 0,
             was_stolen: false,
             news: Vec::new(),
         }
@@ -157,7 +155,7 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
             self.decide(thread, instant, change, adopts);
             let cost = self.scenario.machine.decide.draw(&mut self.hardware[thread].random);
             if self.hardware[thread].decision.run != before {
-                return self.switch(thread, cost, adopts);
+                return self.switch(thread, cost);
             }
             self.look_further(thread, 2);
             if cost > 0 {
@@ -209,24 +207,6 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
         hardware.decision = replica.decide_within(&followed.plan, instant, looks, &sight);
         hardware.asked = instant;
         let (digest, boundary, decision) = (replica.digest(), replica.boundary(), hardware.decision);
-        if let Ok(cell) = std::env::var("ACCOUNT") {
-            // DEBUG
-            let text = std::format!("{replica:?}"); // DEBUG
-            let present = text.split("present: ").nth(1).unwrap().as_bytes()[0] - b'0'; // DEBUG
-            let states: Vec<_> = text.split("Component {").collect(); // DEBUG
-            let member = states[1 + present as usize]
-                .split("Member {")
-                .find(|m| m.starts_with(&std::format!(" cell: CellId({cell})")))
-                .unwrap_or("")
-                .split("news_at")
-                .next()
-                .unwrap(); // DEBUG
-            std::println!(
-                "A {} thread {thread} {} {member}",
-                instant.as_nanos(),
-                states[1 + present as usize].rsplit("], ").next().unwrap().split("digest").next().unwrap()
-            ); // DEBUG
-        } // DEBUG
         let reads = sight.reads();
         self.report.decisions += 1;
         self.report.late_decisions += u64::from(instant > change);
@@ -243,7 +223,8 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
         let was_stolen = std::mem::take(&mut self.hardware[thread].was_stolen);
         if differs || decision.trouble.is_some() && !had_trouble {
             self.report.divergences += 1;
-            self.hardware[thread].differs |= differs;
+            // While a plan is on its way nobody listens.
+            self.hardware[thread].differs |= differs && !self.is_publishing && self.is_followed();
             if decision.trouble == Some(Trouble::Lost) && was_stolen {
                 // It was away for so long that it cannot know.
                 let set = followed.layout.components[followed.layout.of_thread[thread].unwrap_or(0)].set;
@@ -262,13 +243,18 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
         };
         let seen = hardware.news.iter().filter(is_seen).map(|news| news.effect);
         let Some(mut at) = seen.chain([change]).filter(|at| *at > hardware.asked).min() else { return };
-        let (Some(replica), Some(mut followed)) = (&hardware.replica, self.followed(thread)) else { return };
         if at >= instant {
             return;
         }
-        let mut replica = replica.clone();
         let newest = self.seen_by(thread);
         let sight = Sight::new(&self.talkers, thread, self.now, 0);
+        let (mut replica, mut followed) = match (&hardware.replica, self.followed(thread)) {
+            (Some(replica), Some(followed)) => (replica.clone(), followed),
+            _ => {
+                let first = Rc::clone(self.plan(newest));
+                (Box::new(Replica::new(thread, &first.plan, None, &sight)), first)
+            }
+        };
         for _ in 0..MOST_REPLAYED {
             if followed.plan.number() != newest && self.plan(newest).plan.effective() <= at {
                 let new = Rc::clone(self.plan(newest));
@@ -306,6 +292,7 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
             (replica, _) => *replica = Some(Box::new(Replica::new(thread, &new.plan, hardware.running, &sight))),
         }
         hardware.number = number;
+        hardware.differs = false;
         if self.is_followed() {
             let places = self.plans.len() - 1;
             // Nobody needs the one before any more but whoever is in the middle of something.
@@ -337,9 +324,6 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
         hardware.fingerprint = Some(audit);
         let place = slice as usize % AUDITS;
         hardware.audits[place] = Some(audit);
-        if std::env::var("TRACE").is_ok() {
-            std::println!("D audit thread {thread} now {} plan {} slice {slice} {digest:x}", self.now, audit.0);
-        } // DEBUG
         let layout = Rc::clone(&self.plan(audit.0).layout);
         let component = layout.component_threads(thread);
         // The one before and the one after it, in a circle: of two neighbours who differ the later one notices. With one neighbour alone, nobody would as long as all look in
@@ -360,7 +344,12 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
         }
         let Some(followed) = self.followed(thread) else { return false };
         let repair = self.hardware[thread].replica.as_ref().map(|replica| replica.repair(&followed.plan));
-        repair.is_some_and(|repair| self.publish_repair(thread, repair))
+        let is_busy = repair.is_some_and(|repair| self.publish_repair(thread, repair));
+        if is_busy {
+            let what = "publishes a repair, but nothing is wrong that is not repaired".into();
+            self.judge.object(Property::Repair, self.clock(thread), &[], &[thread], what);
+        }
+        is_busy
     }
 
     /// Looks further ahead for the next change here.
@@ -383,8 +372,8 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
     }
 
     /// Takes off what is loaded, loads what was decided, and holds until its instant.
-    fn switch(&mut self, thread: usize, cost: u64, adopted: bool) {
-        self.stops(thread, adopted);
+    fn switch(&mut self, thread: usize, cost: u64) {
+        self.stops(thread);
         let switch = self.scenario.machine.switch.draw(&mut self.hardware[thread].random);
         let hardware = &mut self.hardware[thread];
         hardware.running = hardware.decision.run;
@@ -403,7 +392,10 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
     fn starts(&mut self, thread: usize, run: Run) {
         let plan = Rc::clone(self.plan(self.hardware[thread].number));
         let time = self.time(thread);
-        self.execution.starts(thread, run, (&plan.layout, plan.plan.effective()), time, &mut self.report);
+        let wrong = self.execution.starts(thread, run, &plan.layout, time, &mut self.report);
+        if let Some(what) = wrong {
+            self.judge.object(Property::Execution, run.since, &[run.cell], &[thread], what);
+        }
         if self.is_first(thread, run.cell)
             && let Some(talker) = self.talkers.get_mut(&run.cell)
             && let Some(at) = talker.work.runs(self.now)
@@ -413,11 +405,11 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
         }
     }
 
-    /// The hart that is loaded stops. `adopted`: because of another plan.
-    fn stops(&mut self, thread: usize, adopted: bool) {
+    /// The hart that is loaded stops.
+    fn stops(&mut self, thread: usize) {
         let Some(run) = self.hardware[thread].running.take() else { return };
         let time = self.time(thread);
-        self.execution.stops(thread, time, adopted, &mut self.report);
+        self.execution.stops(thread, time);
         if let Some(talker) = self.talkers.get_mut(&run.cell)
             && self.execution.first_of(run.cell) == Some(thread)
         {
@@ -426,8 +418,7 @@ impl<const C: usize, const W: usize> World<'_, C, W> {
     }
 
     fn time(&self, thread: usize) -> Time {
-        let Hardware { stolen, was_stolen, .. } = self.hardware[thread];
-        Time { now: self.now, clock: self.clock(thread), stolen, was_stolen }
+        Time { now: self.now, clock: self.clock(thread) }
     }
 
     fn is_first(&self, thread: usize, cell: CellId) -> bool {

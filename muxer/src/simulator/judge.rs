@@ -4,14 +4,15 @@
 //! nobody can decide about them any more. What it expects of reserves is in [`server`], what else it checks in [`checks`].
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
-use std::{format, mem};
+use std::{fmt, format, mem};
 
 use crate::inputs::{Input, News};
+use crate::simulator::execution::Owed;
 use crate::simulator::layout::Layout;
 use crate::simulator::report::{Property, Report, Violation};
 use crate::simulator::scenario::Scenario;
@@ -24,6 +25,9 @@ use server::Server;
 
 /// How many violations are described.
 const DESCRIBED: usize = 100;
+
+/// How many of the events before the first violation are described.
+const REMEMBERED: usize = 40;
 
 /// What may change at an instant.
 #[derive(Clone)]
@@ -43,8 +47,8 @@ struct Coming<const W: usize> {
     number: u64,
     effective: Instant,
     layout: Rc<Layout<W>>,
-    /// The hardware threads of the components that it repairs, and whether it brings a checkpoint.
-    repairs: Option<(ThreadSet<W>, bool)>,
+    /// The hardware threads of the components that it repairs.
+    repairs: Option<ThreadSet<W>>,
 }
 
 /// A point, in the order of instants, then of kinds, then of arrival.
@@ -97,8 +101,13 @@ pub(super) struct Judge<const W: usize> {
     digests: HashMap<(u64, usize, Instant), (u64, usize)>,
     disturbances: Vec<Disturbance<W>>,
     objections: Vec<Violation>,
+    owed: Vec<Owed>,
     fingerprint: u64,
+    /// What has been judged last, up to the first violation.
+    story: VecDeque<(Instant, Point<W>)>,
     bound: Span,
+    /// From the publication of a repair to its effect, and by how much clocks differ.
+    delay: Span,
 }
 
 impl<const W: usize> Judge<W> {
@@ -118,14 +127,17 @@ impl<const W: usize> Judge<W> {
             digests: HashMap::new(),
             disturbances: Vec::new(),
             objections: Vec::new(),
+            owed: Vec::new(),
             fingerprint: 0,
+            story: VecDeque::new(),
             bound: scenario.repair_bound(),
+            delay: scenario.machine.timing().delay + scenario.machine.clock_error,
         }
     }
 
     /// A plan is published.
     pub(super) fn plan(&mut self, number: u64, effective: Instant, layout: Rc<Layout<W>>, repair: Option<&Repair<W>>) {
-        let repairs = repair.map(|repair| (repair.threads, repair.checkpoint.is_some()));
+        let repairs = repair.map(|repair| repair.threads);
         self.enter(effective, Point::Plan(Rc::new(Coming { number, effective, layout, repairs })));
     }
 
@@ -170,9 +182,6 @@ impl<const W: usize> Judge<W> {
 
     /// A replica is in trouble, or found that it differs from its neighbour.
     pub(super) fn trouble(&mut self, thread: usize, at: Instant, trouble: Option<Trouble>) {
-        if std::env::var("TRACE").is_ok() {
-            std::println!("D trouble {thread} {} {trouble:?}", at.as_nanos());
-        } // DEBUG
         let what = trouble.map_or_else(|| "its audit differs".into(), |trouble| format!("{trouble:?}"));
         let (property, cells, threads) = (Property::Bounds, Vec::new(), vec![thread]);
         self.objections.push(Violation { property, at, cells, threads, what });
@@ -195,9 +204,6 @@ impl<const W: usize> Judge<W> {
     /// `there`, when the late news are there.
     pub(super) fn disturb(&mut self, threads: ThreadSet<W>, from: Instant, there: Instant, is_plan: bool) {
         let until = there + self.bound;
-        if std::env::var("TRACE").is_ok() {
-            std::println!("D disturb {threads:?} {} {} {is_plan}", from.as_nanos(), until.as_nanos());
-        } // DEBUG
         self.disturbances.push(Disturbance { threads, from, until, there, waiting: threads, is_plan, first: None });
     }
 
@@ -219,8 +225,10 @@ impl<const W: usize> Judge<W> {
         while let Some(at) = self.points.peek().map(|next| next.0.key.0).filter(|at| *at < horizon) {
             let mut points = Vec::new();
             while let Some(next) = self.points.peek().filter(|next| next.0.key.0 == at) {
-                points.push(next.0.point.clone());
+                let point = next.0.point.clone();
                 self.points.pop();
+                self.remember(at, &point);
+                points.push(point);
             }
             self.processed = at;
             self.process(at, points, report);
@@ -239,6 +247,20 @@ impl<const W: usize> Judge<W> {
                 self.objections.push(objection);
             } else {
                 self.resolve(objection, report);
+            }
+        }
+    }
+
+    /// What cells should have got of hardware threads, as was decided since this was asked last.
+    pub(super) fn owed(&mut self) -> Vec<Owed> {
+        mem::take(&mut self.owed)
+    }
+
+    fn remember(&mut self, at: Instant, point: &Point<W>) {
+        if !matches!(point, Point::Look(..)) {
+            self.story.push_back((at, point.clone()));
+            if self.story.len() > REMEMBERED {
+                self.story.pop_front();
             }
         }
     }
@@ -266,6 +288,9 @@ impl<const W: usize> Judge<W> {
             disturbance.first = Some(disturbance.first.map_or(objection.at, |first| first.min(objection.at)));
             return;
         }
+        if report.violation_count == 0 {
+            report.story = self.story.iter().map(|(at, point)| format!("{} ns: {point}", at.as_nanos())).collect();
+        }
         report.violation_count += 1;
         if report.violations.len() < DESCRIBED {
             report.violations.push(objection);
@@ -273,32 +298,6 @@ impl<const W: usize> Judge<W> {
     }
 
     fn process(&mut self, at: Instant, points: Vec<Point<W>>, report: &mut Report) {
-        if std::env::var("TRACE").is_ok() {
-            // DEBUG
-            for point in &points {
-                match point {
-                    // DEBUG
-                    Point::Plan(c) => std::println!(
-                        "T {} plan {} repairs {:?} {:?}",
-                        at.as_nanos(),
-                        c.number,
-                        c.repairs,
-                        c.layout.entries.iter().map(|p| p.entry).collect::<Vec<_>>()
-                    ), // DEBUG
-                    Point::Wakes(c) => std::println!("T {} wakes {}", at.as_nanos(), c.0), // DEBUG
-                    Point::Input(c, n) => std::println!("T {} input {} {:?}", at.as_nanos(), c.0, n), // DEBUG
-                    Point::Decided(t, n, r) => std::println!(
-                        "T {} thread {t} plan {n} {:?}",
-                        at.as_nanos(),
-                        r.map(|r| (r.cell.0, r.since.as_nanos()))
-                    ), // DEBUG
-                    Point::Look(..) => {}                                                  // DEBUG
-                }
-            } // DEBUG
-            for (c, s) in &self.servers {
-                std::println!("T    {} {s:?}", c.0);
-            } // DEBUG
-        } // DEBUG
         if let Some(coming) =
             points.iter().find_map(|point| if let Point::Plan(coming) = point { Some(coming) } else { None })
         {
@@ -365,12 +364,16 @@ impl<const W: usize> Judge<W> {
             }
         }
         self.succeed(&coming, at);
-        if let Some((threads, _)) = coming.repairs {
-            for disturbance in &mut self.disturbances {
-                if disturbance.threads.intersects(threads)
-                    && let Some(first) = disturbance.first.take()
-                {
+        if let Some(threads) = coming.repairs {
+            for disturbance in self.disturbances.iter_mut().filter(|other| other.threads.intersects(threads)) {
+                if let Some(first) = disturbance.first.take() {
                     report.repair_times.add(at.since(first).as_nanos());
+                }
+                // A repair that was published when all late news were there puts everything right at once.
+                let is_right = disturbance.threads.is_within(threads) && disturbance.there + self.delay <= at;
+                if is_right && !disturbance.is_plan && disturbance.from < at {
+                    disturbance.until = disturbance.until.min(at - Span::from_nanos(1));
+                    disturbance.waiting = ThreadSet::EMPTY;
                 }
             }
         }
@@ -383,6 +386,23 @@ impl<const W: usize> Judge<W> {
             }
         }
         self.before = self.plan.replace(coming);
+    }
+}
+
+impl<const W: usize> fmt::Display for Point<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plan(coming) if coming.repairs.is_some() => write!(f, "plan {} repairs", coming.number),
+            Self::Plan(coming) => write!(f, "plan {}", coming.number),
+            Self::Wakes(cell) => write!(f, "cell {} wakes by itself", cell.0),
+            Self::Input(cell, news) => write!(f, "cell {}: {news:?}", cell.0),
+            Self::Decided(thread, plan, None) => write!(f, "hardware thread {thread} idles (plan {plan})"),
+            Self::Decided(thread, plan, Some(run)) => {
+                let since = run.since.as_nanos();
+                write!(f, "hardware thread {thread} runs cell {} since {since} (plan {plan})", run.cell.0)
+            }
+            Self::Look(..) => write!(f, "something is expected"),
+        }
     }
 }
 

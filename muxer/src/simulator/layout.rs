@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
 
-use crate::{CellId, Entry, Plan, Policy, Span, ThreadSet};
+use crate::{CellId, Entry, Plan, Span, ThreadSet};
 
 /// What follows from a plan's entries.
 #[derive(Debug)]
@@ -102,10 +102,5 @@ impl<const W: usize> Layout<W> {
             && self.lead == other.lead
             && one.entries.len() == two.entries.len()
             && one.entries.iter().all(has)
-    }
-
-    /// The best-effort entries that some other best-effort one could replace.
-    pub(crate) fn is_best_effort(&self, number: usize) -> bool {
-        matches!(self.entries[number].entry.policy, Policy::BestEffort { .. })
     }
 }

@@ -111,6 +111,8 @@ pub enum Cause {
 pub struct Report {
     /// Properties that did not hold where they had to: the first hundred.
     pub violations: Vec<Violation>,
+    /// What was judged before the first of them.
+    pub story: Vec<String>,
     /// How many there were.
     pub violation_count: usize,
     /// How often, for reserves and best-effort cells, properties did not hold after a fault and before its repair.

@@ -19,6 +19,7 @@ fn everything_holds_while_nothing_goes_wrong() {
         let kind = match std::env::var("KIND").as_deref() {
             Ok("reserves") => Kind::RESERVES,
             Ok("changing") => Kind::CHANGING_RESERVES,
+            Ok("late") => Kind::LATE,
             Ok("faulty") => Kind::FAULTY,
             _ => Kind::MIXED,
         };
@@ -26,7 +27,7 @@ fn everything_holds_while_nothing_goes_wrong() {
         let report = simulate::<64, 1>(&scenario);
         if std::env::var("SHOW").is_ok() {
             println!(
-                "{seed}: dec {} inputs {} late {} broken {} ipi {:?} plans {} post {} rep {} skew {} late {} held {}",
+                "{seed}: dec {} inputs {} late {} broken {} ipi {:?} plans {} post {} rep {} skew {} late {} held {} {:?} {:?}",
                 report.decisions,
                 report.inputs,
                 report.late_inputs,
@@ -37,7 +38,9 @@ fn everything_holds_while_nothing_goes_wrong() {
                 report.repairs,
                 report.skew,
                 report.lateness,
-                report.held.len()
+                report.held.len(),
+                report.short_windows,
+                report.short_budgets
             );
         }
         if let Some(failure) = report.failure() {

@@ -101,7 +101,7 @@ impl<'a, const C: usize, const W: usize> World<'a, C, W> {
             seen: std::vec![0; machine.threads],
             is_publishing: false,
             judge: Judge::new(scenario),
-            execution: Execution::new(machine.threads),
+            execution: Execution::new(machine.threads, machine.clock_error, scenario.repair_bound()),
             report: Report::default(),
             random,
         };
@@ -144,16 +144,21 @@ impl<'a, const C: usize, const W: usize> World<'a, C, W> {
             self.handle(happening);
             events += 1;
             if events % JUDGED_EVERY == 0 {
-                let horizon = self.horizon();
-                self.judge.advance(horizon, &mut self.report);
+                self.judge();
             }
         }
         self.now = end;
-        let horizon = self.horizon().min(Instant::from_nanos(end));
-        self.judge.advance(horizon, &mut self.report);
+        self.judge();
         self.judge.finish(&mut self.report);
-        self.execution.finish(&mut self.report);
         self.report
+    }
+
+    /// Judges all that is decided.
+    fn judge(&mut self) {
+        let horizon = self.horizon();
+        self.judge.advance(horizon, &mut self.report);
+        self.execution.owes(self.judge.owed());
+        self.execution.settle(self.now, &mut self.report);
     }
 
     fn begin(&mut self) {
@@ -226,10 +231,10 @@ impl<'a, const C: usize, const W: usize> World<'a, C, W> {
             Happening::Change { number } => self.change_plan(number),
             Happening::Steal { thread, length } => {
                 let hardware = &mut self.hardware[thread];
-                let until = (self.now + length).max(hardware.stolen_until);
-                hardware.stolen += until - self.now.max(hardware.stolen_until);
-                hardware.stolen_until = until;
+                let from = self.now.max(hardware.stolen_until);
+                hardware.stolen_until = (self.now + length).max(from);
                 hardware.was_stolen = true;
+                self.execution.stolen(thread, from, hardware.stolen_until);
             }
         }
     }

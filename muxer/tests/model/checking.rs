@@ -126,6 +126,7 @@ impl World {
             threads: threads.collect(),
             logs: logs.clone(),
             plans: vec![plan],
+            held: vec![None; self.cells.len()],
             periods: vec![Vec::new(); self.cells.len()],
             left: Left { inputs: config.inputs, repairs: config.repairs, stalls },
             disturbance: None,

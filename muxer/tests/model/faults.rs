@@ -81,7 +81,7 @@ mod mistakes {
 
     #[test]
     fn budgets_that_nobody_promised_are_missed() {
-        let fault = Some(Fault::Overpromise(2));
+        let fault = Some(Fault::Overpromise(1));
         refute(Config { name: "overpromised", fault, inputs: 0, ..two_reserves() }, &[Rule::Budget]);
     }
 

@@ -48,6 +48,13 @@ pub(crate) fn joining() -> Config {
     Config { inputs: 1, speakers: vec![2], horizon: 9, ..config }
 }
 
+/// Two gangs; then the second one goes away.
+pub(crate) fn parting() -> Config {
+    let mut config = Config::new("parting", 2, vec![best(1, 0b11), best(2, 0b11)]);
+    config.plans.push(vec![best(1, 0b11)]);
+    Config { inputs: 1, speakers: vec![1, 2], horizon: 11, prepares: true, ..config }
+}
+
 /// A reserve beside a best-effort gang; then a window comes, and the reserve stays as it is.
 pub(crate) fn new_window() -> Config {
     let mut config = Config::new("new window", 2, vec![reserve(1, 0b11, 12, 2), best(2, 0b11)]);

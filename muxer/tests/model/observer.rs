@@ -124,7 +124,7 @@ impl World {
         plan.plan.entries().iter().map(move |entry| (number(entry), entry))
     }
 
-    /// Follows the periods in which reserves are promised their budgets.
+    /// Follows the periods in which reserves are promised their budgets. Time counts that a gang can use: not the lead in which it leaves.
     ///
     /// Whether a wake within a period starts a new one depends on what is left of the budget. The observer does not keep that account: it follows all periods that are
     /// possible, and in one of them the promise must be kept.
@@ -132,47 +132,64 @@ impl World {
         let tick = state.now;
         let starts = plan.effective() == at(tick);
         let former = state.plans.iter().rev().find(|other| other.number() < plan.number()).cloned();
-        for (number, entry) in self.entries(plan) {
-            let Policy::EventTriggered { period, budget } = entry.policy else { continue };
-            let more = if let Some(Fault::Overpromise(more)) = self.config.fault { more } else { 0 };
-            let (period, budget) = (period.as_nanos() / TICK, budget.as_nanos() / TICK + more);
-            let mut periods = std::mem::take(&mut state.periods[number]);
-            let has_work = state.has_work(number, tick);
-            if starts && former.as_ref().is_none_or(|former| begins_periods(former, plan, entry)) {
-                periods = vec![(tick + period, budget)];
-            } else if state.disturbance.is_some() || starts && self.is_touched(former.as_ref(), plan, entry) {
-                periods = anything(tick, period, budget);
-            } else {
-                let had_work = tick == 0 || state.has_work(number, tick - 1);
-                if had_work && !has_work {
-                    periods.iter_mut().for_each(|(_, owed)| *owed = 0);
-                } else if has_work && (!had_work || state.went_idle(number, tick)) {
-                    periods = woken(&periods, tick, period, budget);
-                }
+        for number in 0..self.cells.len() {
+            let entry = plan.plan.entry(self.cells[number]);
+            let since = entry.and_then(|entry| runs_whole(entry, runs));
+            let held = std::mem::replace(&mut state.held[number], since);
+            // The lead before a plan is not counted as lost: whom the plan displaces had held its hardware threads until then.
+            let is_usable = held.is_some() && (since == held || starts);
+            if !self.pass(&mut state.periods[number], tick, is_usable) {
+                self.object(state, Rule::Budget, number);
             }
-            if has_work {
-                let runs_whole =
-                    entry.threads.iter().all(|thread| runs[thread].is_some_and(|run| run.cell == entry.cell));
-                for (_, owed) in &mut periods {
-                    *owed -= u64::from(runs_whole).min(*owed);
+            let reserve = entry.and_then(|entry| Some((entry, self.reserve(entry)?)));
+            let Some((entry, (period, budget))) = reserve else {
+                state.periods[number].clear();
+                continue;
+            };
+            let (had_work, has_work) = (tick == 0 || state.has_work(number, tick - 1), state.has_work(number, tick));
+            let woke = has_work && (!had_work || state.went_idle(number, tick));
+            let is_new = former.as_ref().is_none_or(|former| begins_periods(former, plan, entry));
+            let is_touched = self.is_touched(former.as_ref(), plan, entry);
+            let is_disturbed = state.disturbance.is_some();
+            let periods = &mut state.periods[number];
+            if starts && is_new && !woke {
+                *periods = vec![Period::new(tick, period, budget)];
+            } else if is_disturbed || starts && is_touched {
+                *periods = anything(tick, period, budget);
+            } else if woke {
+                *periods = woken(periods, tick, period, budget);
+            }
+            if !has_work {
+                // It is promised nothing until it wakes, and past deadlines are all alike.
+                for period in periods.iter_mut() {
+                    (period.owed, period.is_promised) = (0, false);
+                    period.deadline = if period.deadline <= tick { 0 } else { period.deadline };
                 }
-                periods.retain(|(deadline, owed)| *deadline != tick + 1 || *owed == 0);
-                for (deadline, owed) in &mut periods {
-                    if *deadline == tick + 1 {
-                        (*deadline, *owed) = (*deadline + period, budget);
-                    }
-                }
-            } else {
-                // Past deadlines are all alike.
-                periods.iter_mut().for_each(|(deadline, _)| *deadline = if *deadline <= tick { 0 } else { *deadline });
             }
             periods.sort_unstable();
             periods.dedup();
-            let is_kept = !periods.is_empty();
-            state.periods[number] = periods;
-            if !is_kept {
-                self.object(state, Rule::Budget, number);
+        }
+    }
+
+    /// The tick before has passed. False if no period is left in which the promise was kept.
+    fn pass(&self, periods: &mut Vec<Period>, tick: u64, is_usable: bool) -> bool {
+        let was_possible = !periods.is_empty();
+        periods.iter_mut().for_each(|period| period.owed -= u64::from(is_usable).min(period.owed));
+        periods.retain(|period| period.deadline != tick || period.owed == 0 || !period.is_promised);
+        for period in periods.iter_mut().filter(|period| period.deadline == tick && tick > 0) {
+            *period = Period::new(tick, period.length, period.budget);
+        }
+        periods.is_empty() != was_possible
+    }
+
+    /// The period and the budget of an entry that has them, in ticks.
+    fn reserve(&self, entry: &Entry) -> Option<(u64, u64)> {
+        let more = if let Some(Fault::Overpromise(more)) = self.config.fault { more } else { 0 };
+        match entry.policy {
+            Policy::EventTriggered { period, budget } => {
+                Some((period.as_nanos() / TICK, budget.as_nanos() / TICK + more))
             }
+            _ => None,
         }
     }
 
@@ -237,13 +254,21 @@ fn begins_periods(former: &Published, plan: &Published, entry: &Entry) -> bool {
     is_repaired || joins || adds_load
 }
 
+/// Since when a gang runs, if all of it does.
+fn runs_whole(entry: &Entry, runs: &[Option<Run>]) -> Option<Instant> {
+    let first = runs[entry.threads.iter().next()?].filter(|run| run.cell == entry.cell)?;
+    entry.threads.iter().all(|thread| runs[thread] == Some(first)).then_some(first.since)
+}
+
 /// The periods that are possible where nothing is known: one that begins now, or any that is under way.
-fn anything(tick: u64, period: u64, budget: u64) -> Vec<Period> {
-    (1..period).map(|ahead| (tick + ahead, 0)).chain([(tick + period, budget)]).collect()
+fn anything(tick: u64, length: u64, budget: u64) -> Vec<Period> {
+    let under_way = (1..length).map(|ahead| Period::under_way(tick + ahead, length, budget));
+    under_way.chain([Period::new(tick, length, budget)]).collect()
 }
 
 /// The periods that are possible after a wake: a new one; or the present one, of which nothing is promised any more.
-fn woken(periods: &[Period], tick: u64, period: u64, budget: u64) -> Vec<Period> {
-    let under_way = periods.iter().filter(|(deadline, _)| *deadline > tick).map(|(deadline, _)| (*deadline, 0));
-    under_way.chain([(tick + period, budget)]).collect()
+fn woken(periods: &[Period], tick: u64, length: u64, budget: u64) -> Vec<Period> {
+    let left = periods.iter().filter(|period| period.deadline > tick);
+    let under_way = left.map(|period| Period::under_way(period.deadline, length, budget));
+    under_way.chain([Period::new(tick, length, budget)]).collect()
 }

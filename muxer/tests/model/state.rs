@@ -133,8 +133,30 @@ pub(crate) struct Disturbance {
     pub(crate) is_audited: bool,
 }
 
-/// A period of a reserve that may be the present one: its deadline in ticks, and what the cell must still get before it. Zero where nothing is promised.
-pub(crate) type Period = (u64, u64);
+/// A period of a reserve that may be the present one, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Period {
+    pub(crate) deadline: u64,
+    /// What the cell must still get before the deadline.
+    pub(crate) owed: u64,
+    /// Whether it must.
+    pub(crate) is_promised: bool,
+    /// Of this period and those that follow.
+    pub(crate) length: u64,
+    pub(crate) budget: u64,
+}
+
+impl Period {
+    /// One that begins now.
+    pub(crate) fn new(tick: u64, length: u64, budget: u64) -> Self {
+        Self { deadline: tick + length, owed: budget, is_promised: true, length, budget }
+    }
+
+    /// One that began before, in which nothing is promised.
+    pub(crate) fn under_way(deadline: u64, length: u64, budget: u64) -> Self {
+        Self { deadline, owed: 0, is_promised: false, length, budget }
+    }
+}
 
 /// What may still happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -156,6 +178,8 @@ pub(crate) struct State {
     pub(crate) logs: Vec<Vec<Input>>,
     /// The plan published last, and before it those that somebody still follows or that were in force at this tick.
     pub(crate) plans: Vec<Published>,
+    /// Since when each cell ran as a whole in the tick before, if it did.
+    pub(crate) held: Vec<Option<Instant>>,
     /// The periods in which each cell's reserve may be.
     pub(crate) periods: Vec<Vec<Period>>,
     pub(crate) left: Left,

@@ -18,7 +18,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
-    let mut folders = vec![project.target("kernel"), project.target("cells"), project.target("lint")];
+    let builds = ["kernel", "cells", "lint", "host-bench", "mutations"];
+    let mut folders: Vec<_> = builds.into_iter().map(|name| project.target(name)).collect();
     if !arguments.builds {
         folders.push(project.state());
     }

@@ -8,6 +8,7 @@ use std::vec::Vec;
 use super::server::Server;
 use super::{Coming, Holding, Judge, Point};
 use crate::inputs::News;
+use crate::simulator::execution::Owed;
 use crate::simulator::layout::{Layout, Placed};
 use crate::simulator::report::{Property, Report};
 use crate::window::{next_start, window_at};
@@ -75,8 +76,15 @@ impl<const W: usize> Judge<W> {
             let placed = &layout.entries[*number];
             let is_ready = self.is_ready(placed);
             let Some(server) = self.servers.get_mut(&placed.entry.cell).filter(|_| is_ready) else { continue };
+            let before = *server;
             let budget = server.budget;
             let missed = if server.is_known { server.renew(at) } else { server.watch(at) };
+            if missed.is_none() && before.is_known && before.is_whole && before.deadline <= at {
+                // Who was displaced at the very deadline had its last lead for leaving.
+                let (from, least) = (before.deadline - before.period, budget - before.lead);
+                let (cell, threads) = (placed.entry.cell, placed.threads.clone());
+                self.owed.push(Owed { cell, threads, from, to: before.deadline, least, is_window: false });
+            }
             if let Some(missed) = missed {
                 let what = format!("held {missed} ns less than its budget of {} ns", budget.as_nanos());
                 self.blame(Property::Budget, at, placed, what);
@@ -119,7 +127,6 @@ impl<const W: usize> Judge<W> {
             match what {
                 Fate::Same => {}
                 Fate::Kept => server.is_whole = false,
-                Fate::Lost => server.lose(),
                 Fate::Restarted if self.is_ready(placed) => server.fresh(at),
                 Fate::Restarted => {}
                 Fate::Fresh => {
@@ -136,7 +143,7 @@ impl<const W: usize> Judge<W> {
         // Who ran under the plan before is displaced by nobody where the past is forgotten.
         for (number, placed) in new.entries.iter().enumerate() {
             let is_known = old.as_ref().is_some_and(|old| is_known(old, coming, placed));
-            let is_repaired = coming.repairs.is_some_and(|(threads, _)| threads.intersects(placed.entry.threads));
+            let is_repaired = coming.repairs.is_some_and(|threads| threads.intersects(placed.entry.threads));
             if !is_known || is_repaired {
                 self.holdings[number].holds = false;
             }
@@ -243,6 +250,11 @@ impl<const W: usize> Judge<W> {
                 }
             }
             (None, None) => {}
+        }
+        let ended = window_at(at - Span::from_nanos(1), period, phase, whole).filter(|start| *start + whole == at);
+        if let Some(from) = ended.filter(|start| *start >= plan.effective) {
+            let (cell, threads) = (placed.entry.cell, placed.threads.clone());
+            self.owed.push(Owed { cell, threads, from, to: from + length, least: length, is_window: true });
         }
         let edge = due.map_or_else(|| next_start(at, period, phase), |start| start + whole);
         if self.holdings[number].edge != edge {
@@ -353,8 +365,6 @@ enum Fate {
     Same,
     /// It is kept, and the promise holds from the next period on.
     Kept,
-    /// It is kept, but by whom is not known.
-    Lost,
     /// It starts a period with the plan, if the cell has work.
     Restarted,
     /// It starts with the plan.
@@ -363,7 +373,7 @@ enum Fate {
 
 fn fate<const W: usize>(old: &Coming<W>, new: &Coming<W>, placed: &Placed<W>, is_alike: bool) -> Fate {
     let thread = placed.threads[0];
-    if let Some((threads, _)) = new.repairs
+    if let Some(threads) = new.repairs
         && old.layout.component_threads(thread).iter().any(|member| threads.contains(*member))
     {
         return Fate::Fresh;
