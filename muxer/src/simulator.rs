@@ -12,12 +12,15 @@ mod publishing;
 pub mod random;
 pub mod report;
 pub mod scenario;
+pub mod shrink;
 mod sight;
 mod work;
 mod world;
 
 #[cfg(test)]
 mod following;
+#[cfg(test)]
+mod large;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

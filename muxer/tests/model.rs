@@ -8,6 +8,8 @@
 //! How many states there are is printed with `--nocapture`. Larger machines take minutes:
 //! `cargo test --release -p muxer --test model -- --ignored --nocapture --test-threads 1`.
 
+#![forbid(unsafe_code)]
+
 mod model {
     pub(crate) mod checking;
     pub(crate) mod config;

@@ -1,5 +1,7 @@
 //! Replicas that were away for too long, and how they come back.
 
+#![forbid(unsafe_code)]
+
 use std::cell::Cell;
 
 use muxer::inputs::{Found, Input, Inputs, News, NoInputs};

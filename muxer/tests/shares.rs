@@ -1,5 +1,7 @@
 //! Best-effort cells that sleep.
 
+#![forbid(unsafe_code)]
+
 use muxer::inputs::{Found, Input, Inputs, News};
 use muxer::{CellId, Entry, Instant, Plan, Policy, Replica, Span, Spec, ThreadSet};
 

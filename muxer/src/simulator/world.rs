@@ -143,7 +143,7 @@ impl<'a, const C: usize, const W: usize> World<'a, C, W> {
             self.now = at;
             self.handle(happening);
             events += 1;
-            if events % JUDGED_EVERY == 0 {
+            if events.is_multiple_of(JUDGED_EVERY) {
                 self.judge();
             }
         }
