@@ -351,6 +351,12 @@ impl<const CELLS: usize, const WORDS: usize> Plan<CELLS, WORDS> {
         }
     }
 
+    /// Whether any cell's input sways what runs on a hardware thread.
+    #[must_use]
+    pub fn listens(&self, thread: usize) -> bool {
+        self.component_of(thread).any(|index| self.hears_entry(index))
+    }
+
     /// The hardware threads that decide together about a cell: those of its component. None for a cell that never runs.
     #[must_use]
     pub fn concerned_by(&self, cell: CellId) -> ThreadSet<WORDS> {

@@ -39,6 +39,8 @@ pub(crate) struct Cpu {
     pub(crate) scratch_area: Option<&'static mut VectorArea>,
     /// When the kernel was entered.
     pub(crate) entered: u64,
+    /// The state that it sleeps in, if that is deeper than `hlt`.
+    pub(crate) slept: Option<&'static kernel_core::sleep::State>,
 }
 
 impl Cpu {
@@ -65,6 +67,7 @@ impl Cpu {
             muxing: Muxing::new(),
             scratch_area: None,
             entered: 0,
+            slept: None,
         }
     }
 
@@ -98,6 +101,11 @@ impl Cpu {
         }
     }
 
+    /// How much later than its timer was armed for it entered the kernel, in ns; 0 if it was not.
+    pub(crate) fn late(&self) -> u64 {
+        if matches!(self.armed, 0 | u64::MAX) { 0 } else { self.entered.saturating_sub(self.armed) }
+    }
+
     /// The timer struck: it must be armed again even for the same instant, if it was early.
     pub(crate) fn timer_struck(&mut self) {
         self.armed = 0;
@@ -106,6 +114,11 @@ impl Cpu {
     /// The registers of the idle loop on this hardware thread.
     pub(crate) fn idle_frame(&self) -> Frame {
         trap::idle_frame(self.stack_top)
+    }
+
+    /// Those of the loop that sleeps in the state with this hint.
+    pub(crate) fn sleep_frame(&self, hint: u32) -> Frame {
+        trap::sleep_frame(self.stack_top, hint)
     }
 
     /// The part that others read.

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use crate::arch::frame::Frame;
 use crate::arch::trap::{VECTOR_ACTIVATE, VECTOR_TIMER, VECTOR_WAKE};
 use crate::cpu::Cpu;
-use crate::{calls, crash, muxing};
+use crate::{calls, crash, muxing, sleep};
 
 /// The highest vector of the processor's own exceptions.
 const LAST_EXCEPTION: u64 = 31;
@@ -15,6 +15,7 @@ pub(crate) fn on_trap(cpu: &mut Cpu, frame: &mut Frame) {
     cpu.entered = cpu.now();
     match frame.vector {
         VECTOR_TIMER => {
+            sleep::woke(cpu);
             cpu.timer_struck();
             cpu.shared().struck.store(cpu.entered, Ordering::Relaxed);
             cpu.shared().strikes.fetch_add(1, Ordering::Relaxed);

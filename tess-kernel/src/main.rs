@@ -24,4 +24,5 @@ mod muxing;
 mod plans;
 mod rehearsal;
 mod root;
+mod sleep;
 mod start;

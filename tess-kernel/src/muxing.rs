@@ -17,6 +17,7 @@ use crate::cpu::{self, Cpu};
 use crate::events;
 use crate::inputs::{self, DIVERGENCES, Logs};
 use crate::plans;
+use crate::sleep;
 
 /// With activation by interrupt a clock may be this much behind the sender's, in ns.
 const IPI_SLACK: u64 = 2_000;
@@ -126,7 +127,7 @@ pub(crate) fn reschedule(cpu: &mut Cpu, frame: &mut Frame) {
         if !frame.is_user() {
             look_further(cpu, PATIENT_LOOKS);
         }
-        if arm(cpu) {
+        if arm(cpu, frame) {
             return;
         }
     }
@@ -401,7 +402,7 @@ fn settle(cpu: &mut Cpu, frame: &mut Frame) {
 }
 
 /// Arms the timer for whatever concerns this hardware thread next. False when a plan or an input was published meanwhile: look again.
-fn arm(cpu: &mut Cpu) -> bool {
+fn arm(cpu: &mut Cpu, frame: &mut Frame) -> bool {
     let number = cpu.muxing.number();
     let mut look = cpu.muxing.until().saturating_sub(cpu.muxing.lead());
     if cpu.muxing.by_interrupt() {
@@ -433,6 +434,12 @@ fn arm(cpu: &mut Cpu) -> bool {
                 at = at.min(instant);
             }
         }
+    }
+    cpu.slept = None;
+    // Before the first plan the timer interrupts who starts the machine.
+    if let Some(plan) = cpu.muxing.plan().filter(|_| !frame.is_user()) {
+        let listens = plan.listens(cpu.thread);
+        at = sleep::until(cpu, frame, at, listens || cpu.muxing.current.is_some());
     }
     cpu.arm(at);
     true

@@ -12,6 +12,7 @@ use spin::{Mutex, Once, RwLock, RwLockReadGuard};
 use crate::arch::trap::VECTOR_WAKE;
 use crate::cells::{self, Cell, Object};
 use crate::cpu::{self, Cpu};
+use crate::sleep;
 
 /// What a store needs at most to be seen by another hardware thread, in ns; a generous multiple of the slowest line transfer across sockets.
 const VISIBLE: u64 = 500;
@@ -52,6 +53,7 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 static EFFECTIVE: AtomicU64 = AtomicU64::new(0);
 static ACCEPTED: AtomicU64 = AtomicU64::new(0);
 static CLOCK_ERROR: AtomicU64 = AtomicU64::new(0);
+static SLEEPERS_SHARE: AtomicU64 = AtomicU64::new(0);
 static TIMING: Once<Timing> = Once::new();
 
 /// Inputs and plans that were published too late for some muxer to be sure to see them.
@@ -62,7 +64,11 @@ pub(crate) static REPAIRS: AtomicU64 = AtomicU64::new(0);
 
 /// Fixes what was measured at boot: the lead of all plans, and the timebase's error bound, in ns.
 pub(crate) fn calibrate(lead: u64, clock_error: u64) {
-    TIMING.call_once(|| Timing::new(Span::from_nanos(lead), Span::from_nanos(clock_error + VISIBLE)));
+    TIMING.call_once(|| {
+        let shortest = Timing::new(Span::from_nanos(lead), Span::from_nanos(clock_error + VISIBLE));
+        SLEEPERS_SHARE.store(sleep::spare(lead), Ordering::Relaxed);
+        Timing { delay: shortest.delay + Span::from_nanos(sleepers_share()), ..shortest }
+    });
     CLOCK_ERROR.store(clock_error, Ordering::Relaxed);
 }
 
@@ -70,6 +76,16 @@ pub(crate) fn calibrate(lead: u64, clock_error: u64) {
 pub(crate) fn timing() -> &'static Timing {
     const NONE: Timing = Timing::new(Span::ZERO, Span::ZERO);
     TIMING.get().unwrap_or(&NONE)
+}
+
+/// From a plan's acceptance to its effect at the least, in ns: so long that whoever sleeps most deeply has woken.
+fn notice() -> u64 {
+    timing().delay.as_nanos() + sleep::slowest()
+}
+
+/// The part of the delay of inputs that is there for those who sleep more deeply than by `hlt`, in ns.
+pub(crate) fn sleepers_share() -> u64 {
+    SLEEPERS_SHARE.load(Ordering::Relaxed)
 }
 
 /// The lead of all plans, in ns.
@@ -206,7 +222,7 @@ pub(crate) fn publish(
     let number = number() + 1;
     let mut place = place(number).try_write().ok_or(Unpublished::TooSoon)?;
     let accepted = cpu.now();
-    let soonest = accepted + timing().delay.as_nanos();
+    let soonest = accepted + notice();
     let effective = if header.effective_ns == 0 { soonest } else { header.effective_ns };
     if effective < soonest || !is_followed() {
         return Err(Unpublished::TooSoon);
@@ -228,7 +244,7 @@ pub(crate) fn repair(cpu: &mut Cpu, repair: Repair) {
         return;
     };
     let accepted = cpu.now();
-    let effective = accepted + timing().delay.as_nanos();
+    let effective = accepted + notice();
     let mut plan = present.plan.clone();
     plan.reissue(number, Instant::from_nanos(effective));
     let Published { tolerance, by_interrupt, .. } = *present;

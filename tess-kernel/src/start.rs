@@ -15,7 +15,7 @@ use crate::arch::{features, firmware, power, secondary};
 use crate::cpu::{self, Cpu};
 use crate::memory::{boot, frames, image, physical};
 use crate::rehearsal::Rehearsal;
-use crate::{console, plans, root};
+use crate::{console, plans, root, sleep};
 
 /// The root cell's place in the cell table.
 pub(crate) const ROOT: u16 = 0;
@@ -124,6 +124,7 @@ fn bring_up(first: u64, info: &BootInfo, topology: &firmware::Topology) -> u64 {
     cpu::shared(0).set_started(own);
     cpu::set_count(1);
     let error = start_others(cpu, &others);
+    sleep::measure(cpu);
     let lead = find_lead(cpu);
     log::info!(
         "{} hardware threads, timebase at {} MHz, lead {} us",
@@ -277,7 +278,7 @@ fn find_lead(cpu: &mut Cpu) -> Span {
     for (trial, lateness) in LATENESS.iter().enumerate() {
         let due = cpu.now() + TRIAL_AHEAD;
         DUE.store(due, Ordering::SeqCst);
-        rehearse(cpu, due, trial % 2 == 0, lateness);
+        rehearse(cpu, due, wait_of(trial), lateness);
         while DONE.load(Ordering::SeqCst) != (trial + 1) * cpu::count() {
             core::hint::spin_loop();
         }
@@ -301,14 +302,19 @@ fn take_part(cpu: &mut Cpu) {
             core::hint::spin_loop();
         };
         last = due;
-        rehearse(cpu, due, trial % 2 == 0, lateness);
+        rehearse(cpu, due, wait_of(trial), lateness);
     }
 }
 
-fn rehearse(cpu: &mut Cpu, due: u64, asleep: bool, lateness: &AtomicU64) {
+/// Waking takes longer than being awake, so both are tried.
+fn wait_of(trial: usize) -> trap::Wait {
+    if trial.is_multiple_of(2) { trap::Wait::Halted } else { trap::Wait::Awake }
+}
+
+fn rehearse(cpu: &mut Cpu, due: u64, wait: trap::Wait, lateness: &AtomicU64) {
     let mut rehearsal = Rehearsal::prepare(cpu, due);
     cpu.arm(due);
-    trap::wait_for_timer(cpu, due, asleep);
+    trap::wait_for_timer(cpu, due, wait);
     if let Some(rehearsal) = &mut rehearsal {
         rehearsal.switch(cpu);
     }

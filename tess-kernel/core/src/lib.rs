@@ -7,6 +7,7 @@
 //! - [`life`]: the states of a cell, and that exactly one of several racing harts ends it
 //! - [`console`]: fair sharing of the debug console, line by line
 //! - [`arguments`]: the kernel's command line
+//! - [`sleep`]: how deeply hardware threads sleep
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -18,3 +19,4 @@ pub mod handles;
 pub mod life;
 pub mod quota;
 pub mod range;
+pub mod sleep;

@@ -91,6 +91,18 @@ fn detect() -> Features {
     features
 }
 
+/// What the processor says of states in which it sleeps: registers `ecx` and `edx` of CPUID leaf 5, and whether the timer runs in all of them. Zeros
+/// where it has no `monitor` and `mwait`.
+pub(crate) fn sleep_states() -> (u32, u32, bool) {
+    let cpuid = CpuId::new();
+    let has_mwait = cpuid.get_feature_info().is_some_and(|basic| basic.has_monitor_mwait());
+    if !has_mwait || cpuid.get_monitor_mwait_info().is_none() {
+        return (0, 0, false);
+    }
+    let states = core::arch::x86_64::__cpuid(5);
+    (states.ecx, states.edx, cpuid.get_thermal_power_info().is_some_and(|info| info.has_arat()))
+}
+
 /// Switches the protections and extensions on, on this hardware thread.
 pub(crate) fn enable() {
     switch_on(features());

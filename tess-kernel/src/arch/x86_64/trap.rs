@@ -4,7 +4,7 @@
 //! [`Frame`] at the same place. Interrupts are off in the kernel except in the idle loop, whose entries come from the kernel's
 //! own selector and find the stack just as empty.
 
-use core::arch::{global_asm, naked_asm};
+use core::arch::{asm, global_asm, naked_asm};
 
 use x86_64::VirtAddr;
 use x86_64::registers::control::{Efer, EferFlags};
@@ -154,6 +154,19 @@ idle_loop:
     sti
     hlt
     jmp idle_loop
+
+    # The same by `mwait`, in the state that rbx has the hint of. The line that is monitored is this stack's first, which nobody writes but an interrupt.
+    .global idle_deep
+idle_deep:
+    cli
+    lea rax, [rsp - 8]
+    xor ecx, ecx
+    xor edx, edx
+    monitor
+    mov eax, ebx
+    sti
+    mwait
+    jmp idle_deep
     "#,
     user_data = const frame::USER_DATA,
     user_code = const frame::USER_CODE,
@@ -164,6 +177,7 @@ unsafe extern "C" {
     static trap_stubs: u8;
     static syscall_entry: u8;
     static idle_loop: u8;
+    static idle_deep: u8;
 }
 
 /// Every interrupt and exception that uses the ordinary stack.
@@ -285,6 +299,22 @@ pub(crate) fn idle_frame(stack_top: u64) -> Frame {
     }
 }
 
+/// The registers of the loop that sleeps in the state with this hint, on an empty stack.
+pub(crate) fn sleep_frame(stack_top: u64, hint: u32) -> Frame {
+    Frame { rbx: u64::from(hint), rip: (&raw const idle_deep) as u64, ..idle_frame(stack_top) }
+}
+
+/// How a hardware thread waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    /// It looks all the time.
+    Awake,
+    /// By `hlt`.
+    Halted,
+    /// By `mwait`, in the state with this hint.
+    Asleep(u32),
+}
+
 /// Leaves the boot path: from here on this hardware thread does what its muxer says.
 ///
 /// # Safety
@@ -311,15 +341,27 @@ extern "C" fn begin(cpu: &mut Cpu, frame: &mut Frame) {
     crate::muxing::reschedule(cpu, frame);
 }
 
-/// At boot: waits with interrupts on until the timer struck at `due` (in ns) or later, asleep or awake: waking takes longer.
-pub(crate) fn wait_for_timer(cpu: &Cpu, due: u64, asleep: bool) {
+/// At boot: waits with interrupts on until the timer struck at `due` (in ns) or later.
+pub(crate) fn wait_for_timer(cpu: &Cpu, due: u64, wait: Wait) {
     while cpu.shared().struck.load(core::sync::atomic::Ordering::Relaxed) < due {
-        if asleep {
-            // Interrupts were off while we looked, so the timer cannot have come in between.
-            x86_64::instructions::interrupts::enable_and_hlt();
-        } else {
-            x86_64::instructions::interrupts::enable();
-            core::hint::spin_loop();
+        // Interrupts were off while we looked, and the shadow of `sti` reaches to the instruction that sleeps: the timer cannot have come in between.
+        match wait {
+            Wait::Awake => {
+                x86_64::instructions::interrupts::enable();
+                core::hint::spin_loop();
+            }
+            Wait::Halted => x86_64::instructions::interrupts::enable_and_hlt(),
+            Wait::Asleep(hint) => {
+                let line = 0_u64;
+                // SAFETY: who asks for a hint has it from `features::sleep_states`, so the processor has both instructions and the state; they write no memory.
+                unsafe {
+                    asm!(
+                        "monitor", "mov eax, {hint:e}", "sti", "mwait",
+                        hint = in(reg) hint, inout("rax") &raw const line => _, in("ecx") 0, in("edx") 0,
+                        options(nostack),
+                    );
+                }
+            }
         }
         x86_64::instructions::interrupts::disable();
     }
