@@ -409,4 +409,23 @@ mod tests {
         assert_eq!((refusal.reason, refusal.entry, refusal.other), (Reason::Overload, 2, 0));
         assert!(Plan::<64>::validate(&spec(&with(1))).is_ok());
     }
+
+    /// The largest budget of the last entry, in ns, if that asks for too much.
+    fn fits(list: &[Entry]) -> u64 {
+        Plan::<64>::validate(&spec(list)).expect_err("it asks for too much").fits.as_nanos()
+    }
+
+    #[test]
+    fn a_window_takes_its_length_and_the_leads_around_it_from_a_reserve() {
+        // 10,000 less 5,000, the window's three leads, and the budget's two.
+        let found = fits(&[window(1, 1, 10, 0, 5), reserve(2, 1, 10, 6)]);
+        assert!((4_740..=4_750).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn a_neighbour_that_others_keep_from_running_displaces_a_gang_once_more_for_each() {
+        // The first takes up to 2,100 and a fiftieth of the rest, and comes back after the second, a lead each time.
+        let found = fits(&[reserve(1, 0b011, 100, 2), reserve(2, 0b010, 10, 1), reserve(3, 0b001, 10, 9)]);
+        assert!((7_474..=7_484).contains(&found), "{found}");
+    }
 }

@@ -347,4 +347,11 @@ mod tests {
         assert_eq!(publish(&mut reporter, 20, idle), Advice::Later(ns(310)));
         assert!(matches!(publish(&mut reporter, 310, idle), Advice::Publish(_)));
     }
+
+    #[test]
+    fn what_others_may_decide_without_is_late() {
+        // They look a lead before the effect, by clocks that may be ahead.
+        assert!(!TIMING.is_late(ns(875), ns(1_000)));
+        assert!(TIMING.is_late(ns(876), ns(1_000)));
+    }
 }

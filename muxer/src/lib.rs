@@ -47,6 +47,7 @@ mod component;
 pub mod inputs;
 pub mod lead;
 pub mod plan;
+mod refusal;
 pub mod replica;
 mod reserve;
 #[cfg(any(test, feature = "simulator"))]
@@ -57,7 +58,8 @@ pub mod time;
 pub mod timebase;
 mod window;
 
-pub use plan::{CellId, Entry, Plan, Policy, Reason, Refusal, Spec};
+pub use plan::{CellId, Entry, Plan, Policy, Spec};
+pub use refusal::{Reason, Refusal};
 pub use replica::{Checkpoint, Decision, Repair, Replica, Run, Trouble};
 pub use threads::ThreadSet;
 pub use time::{Instant, Span};

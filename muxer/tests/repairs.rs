@@ -79,6 +79,27 @@ fn after_a_repair_all_decide_the_same_whoever_asked_for_it() {
 }
 
 #[test]
+fn a_repair_charges_nobody_for_the_time_in_which_nobody_knows_who_ran() {
+    let both = ThreadSet::from_bits(0b11);
+    let best = |cell| Entry { cell: CellId(cell), threads: both, policy: Policy::BestEffort { weight: 1 } };
+    let (lead, entries) = (Span::from_nanos(50), [best(3), best(4)]);
+    let spec = Spec { number: 1, effective: ns(0), slice: SLICE, lead, machine: both, entries: &entries };
+    let plan = Plan::<64>::validate(&spec).expect("two cells");
+    let mut replica = Replica::new(0, &plan, None, &NoInputs);
+    // At 20,000 both have had the same, and cell 3 has begun again.
+    assert_eq!(run_at(&mut replica, &plan, 21_000), (Some(3), None));
+    let repair = replica.repair(&plan);
+    let mut next = plan.clone();
+    next.reissue(2, ns(28_000));
+    replica.adopt(&plan, &next, Some(&repair), &NoInputs);
+    assert_eq!(
+        run_at(&mut replica, &next, 28_000),
+        (Some(3), None),
+        "both are owed the same, so the lowest cell is first"
+    );
+}
+
+#[test]
 fn a_short_absence_is_made_up_for() {
     let plan = plan();
     let (mut late, mut punctual) = (Replica::new(0, &plan, None, &NoInputs), Replica::new(1, &plan, None, &NoInputs));

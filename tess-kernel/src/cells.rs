@@ -59,6 +59,8 @@ pub(crate) struct Cell {
     pub(crate) reporter: Mutex<Reporter>,
     /// Periods in which a reserve did not get its budget although it had work.
     pub(crate) short_periods: AtomicU64,
+    /// The muxers' count of them when it was looked at last.
+    pub(crate) short_periods_seen: AtomicU32,
     destroy: Mutex<Destroy>,
 }
 
@@ -146,6 +148,7 @@ static CELLS: [Cell; MAX_CELLS] = {
             inputs: Log::new(),
             reporter: Mutex::new(Reporter::new()),
             short_periods: AtomicU64::new(0),
+            short_periods_seen: AtomicU32::new(0),
             destroy: Mutex::new(Destroy { cursor: 0, returned: 0 }),
         }
     }; MAX_CELLS];
@@ -173,6 +176,7 @@ pub(crate) fn create(cpu: &mut Cpu, name: [u8; NAME_MAX], harts: u32, quota: u64
     cell.inputs.clear();
     *cell.reporter.lock() = Reporter::new();
     cell.short_periods.store(0, Ordering::Relaxed);
+    cell.short_periods_seen.store(0, Ordering::Relaxed);
     cell.hart_count.store(harts, Ordering::Release);
     let result = build(cpu, cell, harts);
     if let Err(error) = result {

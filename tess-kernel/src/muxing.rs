@@ -300,8 +300,8 @@ fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
     hart.dispatch.activations().store(count, Ordering::Relaxed);
     // A plan that takes effect in the middle of a window promises what is left of it.
     let effective = cpu.muxing.plan().map_or(0, |plan| plan.effective().as_nanos());
-    if let Some((replica, _)) = cpu.muxing.replica() {
-        cell.short_periods.fetch_max(u64::from(replica.missed(run.cell)), Ordering::Relaxed);
+    if entry.is_some_and(|entry| entry.threads.rank(cpu.thread) == 0) {
+        count_short_periods(cpu, cell, run.cell);
     }
     let late = u64::from(entered > since.max(effective).saturating_add(tolerance));
     let last = hart.last_activation.swap(since, Ordering::Relaxed);
@@ -314,6 +314,16 @@ fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
         plan: cpu.muxing.number() as u32,
     });
     cpu.muxing.current = Some(Current { cell, hart, run, started: entered });
+}
+
+/// Adds to a cell's account the periods in which its reserve fell short, since the last activation. All its hardware threads count the same ones, so one adds them. The count begins again where a new plan
+/// joins hardware threads.
+fn count_short_periods(cpu: &Cpu, cell: &Cell, id: CellId) {
+    let Some((replica, _)) = cpu.muxing.replica() else { return };
+    let count = replica.missed(id);
+    let before = cell.short_periods_seen.swap(count, Ordering::Relaxed);
+    let more = count.checked_sub(before).unwrap_or(count);
+    cell.short_periods.fetch_add(u64::from(more), Ordering::Relaxed);
 }
 
 /// Windows that passed without an activation since the last one (`last`, 0 before the first), or since the plan took effect if that was later.

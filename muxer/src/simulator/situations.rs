@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::following::*;
 use crate::inputs::NoInputs;
-use crate::{CellId, Entry, Policy, Replica, Run};
+use crate::{CellId, Entry, Policy, Replica, Run, Span};
 
 fn cells_on(history: &History) -> BTreeSet<u16> {
     history.iter().filter_map(|(_, run)| run.map(|run| run.cell.0)).collect()
@@ -137,6 +137,24 @@ fn among_equals_the_lowest_cell_is_first_wherever_the_plan_names_it() {
     let plan = plan(&[entry(2, 1, BEST), entry(1, 1, BEST)], 0).expect("no conflict");
     let run = Replica::new(0, &plan, None, &NoInputs).decide(&plan, ns(0), &NoInputs).run;
     assert_eq!(run.map(|run| run.cell), Some(CellId(1)));
+}
+
+#[test]
+fn among_reserves_with_the_same_deadline_the_lowest_cell_is_first_wherever_the_plan_names_it() {
+    let reserve = Policy::EventTriggered { period: Span::from_micros(50), budget: Span::from_micros(5) };
+    let plan = plan(&[entry(2, 1, reserve), entry(1, 1, reserve)], 0).expect("a tenth each");
+    let run = Replica::new(0, &plan, None, &NoInputs).decide(&plan, ns(0), &NoInputs).run;
+    assert_eq!(run.map(|run| run.cell), Some(CellId(1)));
+}
+
+#[test]
+fn a_gang_that_a_plan_widens_within_its_component_is_activated_anew() {
+    // The window's gang holds both hardware threads together, so that the past is known on both.
+    let list = |threads| [entry(1, threads, BEST), entry(2, 0b11, window(50_000, 40_000, 1_000))];
+    let plans = [plan(&list(0b01), 0).expect("no conflict"), plan(&list(0b11), 5_000).expect("no conflict")];
+    let histories = follow_all(&plans, ns(6_000));
+    let run = Some(Run { cell: CellId(1), since: ns(5_000) });
+    assert_eq!([at(&histories[0], ns(5_000)), at(&histories[1], ns(5_000))], [run, run]);
 }
 
 #[test]
