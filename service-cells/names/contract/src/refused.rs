@@ -86,8 +86,6 @@ pub enum Quantity {
     Claims,
     /// Subscriptions.
     Subscriptions,
-    /// Cells that have a server, a claim or a subscription.
-    Clients,
 }
 
 impl fmt::Display for RefusedBecause {
@@ -134,7 +132,6 @@ impl fmt::Display for Quantity {
             Self::Servers => "servers",
             Self::Claims => "claims",
             Self::Subscriptions => "subscriptions",
-            Self::Clients => "clients",
         })
     }
 }
