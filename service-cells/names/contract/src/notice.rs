@@ -64,14 +64,17 @@ impl Interest {
 }
 
 impl News {
+    /// Whether `name` is, or may be, among those that something happened to.
+    pub fn is_about(&self, name: &Name) -> bool {
+        match self {
+            Self::Changed { name: changed, .. } | Self::Gone { name: changed, .. } => name == changed,
+            Self::LookAgain { interest, .. } => interest.covers(name),
+        }
+    }
+
     /// Whether an answer about `name` that was given at `as_of` may be wrong now.
     pub fn outdates(&self, name: &Name, as_of: Version) -> bool {
-        match self {
-            Self::Changed { name: changed, version } | Self::Gone { name: changed, version } => {
-                name == changed && as_of < *version
-            }
-            Self::LookAgain { interest, version } => interest.covers(name) && as_of < *version,
-        }
+        self.is_about(name) && as_of < self.version()
     }
 
     /// Since when what is told holds.
