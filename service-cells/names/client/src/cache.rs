@@ -201,3 +201,141 @@ impl<const N: usize> Cache<N> {
         self.entries.retain(|entry| entry.is_of_use());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use names_contract::{Cell, Interest, Kind, Node};
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a name")
+    }
+
+    fn server(id: u32) -> Server {
+        Server { id: ServerId(id), cell: Cell(u64::from(id)), node: Node(0), load: 0 }
+    }
+
+    fn answer(id: u32, kind: Kind, as_of: u64) -> Result<Resolved, RefusedBecause> {
+        Ok(Resolved { server: server(id), kind, version: Version(1), as_of: Version(as_of) })
+    }
+
+    /// A cache that knows a fleet's server 1 as of version 1.
+    fn knowing(policy: Policy, kind: Kind) -> Cache<2> {
+        let mut cache = Cache::new(2);
+        assert_eq!(cache.find(name("a"), policy), Found::Ask(Query::new(name("a"), policy)));
+        assert_eq!(cache.answered(name("a"), policy, answer(1, kind, 1)), Answered::Use(server(1)));
+        cache
+    }
+
+    #[test]
+    fn an_answer_by_load_is_worn_out_by_use_and_one_by_distance_is_not() {
+        let mut cache = knowing(Policy::LeastLoaded, Kind::Interchangeable);
+        let mut find = || cache.find(name("a"), Policy::LeastLoaded);
+        assert_eq!([find(), find()], [Found::Use(server(1)); 2]);
+        assert_eq!(find(), Found::UseAndAsk(server(1), Query::new(name("a"), Policy::LeastLoaded)));
+        assert_eq!(find(), Found::Use(server(1)), "one query at a time");
+        let mut cache = knowing(Policy::Nearest, Kind::Interchangeable);
+        for _ in 0..9 {
+            assert_eq!(cache.find(name("a"), Policy::Nearest), Found::Use(server(1)));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_by_news_is_asked_for_again() {
+        let mut cache = Cache::<2>::new(2);
+        let query = Query::new(name("a"), Policy::Any);
+        assert_eq!(cache.find(name("a"), Policy::Any), Found::Ask(query));
+        cache.told(&News::Changed { name: name("a"), version: Version(5) });
+        assert_eq!(cache.answered(name("a"), Policy::Any, answer(1, Kind::Sole, 4)), Answered::AskAgain(query));
+        assert_eq!(cache.answered(name("a"), Policy::Any, answer(2, Kind::Sole, 5)), Answered::Use(server(2)));
+    }
+
+    #[test]
+    fn a_refusal_that_was_overtaken_by_news_is_asked_for_again() {
+        let mut cache = Cache::<2>::new(2);
+        let query = Query::new(name("a"), Policy::Any);
+        assert_eq!(cache.find(name("a"), Policy::Any), Found::Ask(query));
+        cache.told(&News::Changed { name: name("a"), version: Version(5) });
+        let unknown = RefusedBecause::Unknown;
+        assert_eq!(cache.answered(name("a"), Policy::Any, Err(unknown)), Answered::AskAgain(query));
+        assert_eq!(cache.answered(name("a"), Policy::Any, Err(unknown)), Answered::Refused(unknown));
+        assert!(cache.is_empty(), "that there is no such name is not remembered: {cache:?}");
+    }
+
+    #[test]
+    fn news_of_another_name_or_from_before_the_answer_are_no_reason_to_ask() {
+        let mut cache = knowing(Policy::Any, Kind::Sole);
+        cache.told(&News::Changed { name: name("b"), version: Version(9) });
+        cache.told(&News::Changed { name: name("a"), version: Version(1) });
+        cache.told(&News::LookAgain { interest: Interest::Within(name("a/b")), version: Version(9) });
+        assert!(cache.knows(&name("a"), Policy::Any));
+        cache.told(&News::LookAgain { interest: Interest::Within(name("a")), version: Version(9) });
+        assert!(!cache.knows(&name("a"), Policy::Any));
+    }
+
+    #[test]
+    fn a_client_stays_with_a_stateful_server_unless_it_cannot_be_reached() {
+        let mut cache = knowing(Policy::Any, Kind::Stateful);
+        cache.told(&News::Changed { name: name("a"), version: Version(2) });
+        let query = Query::new(name("a"), Policy::Any);
+        let keeping = Query { keep: Some(ServerId(1)), ..query };
+        assert_eq!(cache.find(name("a"), Policy::Any), Found::Ask(keeping));
+        let _kept = cache.answered(name("a"), Policy::Any, answer(1, Kind::Stateful, 2));
+        cache.stale(&name("a"), ServerId(1));
+        let mut avoiding = query;
+        avoiding.avoid.add(ServerId(1));
+        assert_eq!(cache.find(name("a"), Policy::Any), Found::Ask(avoiding));
+    }
+
+    #[test]
+    fn a_server_that_could_not_be_reached_is_tried_again_when_there_is_no_other() {
+        let mut cache = knowing(Policy::Any, Kind::Interchangeable);
+        cache.stale(&name("a"), ServerId(1));
+        let Found::Ask(query) = cache.find(name("a"), Policy::Any) else { panic!("the server is stale") };
+        assert!(query.avoid.contains(ServerId(1)));
+        let none = Err(RefusedBecause::NoOther);
+        assert_eq!(cache.answered(name("a"), Policy::Any, none), Answered::Refused(RefusedBecause::NoOther));
+        assert_eq!(cache.find(name("a"), Policy::Any), Found::Ask(Query::new(name("a"), Policy::Any)));
+    }
+
+    #[test]
+    fn the_question_that_was_not_wanted_for_longest_is_forgotten() {
+        let mut cache = knowing(Policy::Any, Kind::Sole);
+        let _asked = cache.find(name("b"), Policy::Any);
+        let _known = cache.answered(name("b"), Policy::Any, answer(2, Kind::Sole, 1));
+        let _wanted = cache.find(name("a"), Policy::Any);
+        let _asked = cache.find(name("c"), Policy::Any);
+        assert!(cache.knows(&name("a"), Policy::Any));
+        assert!(!cache.knows(&name("b"), Policy::Any));
+        // The answer to a question that was forgotten is good for whom waits for it.
+        let _asked = cache.find(name("d"), Policy::Any);
+        assert_eq!(cache.answered(name("c"), Policy::Any, answer(3, Kind::Sole, 1)), Answered::Use(server(3)));
+        assert_eq!(cache.len(), 2);
+    }
+
+    #[test]
+    fn a_query_that_could_not_be_sent_is_asked_again() {
+        let mut cache = Cache::<2>::new(2);
+        let query = Query::new(name("a"), Policy::Any);
+        assert_eq!(cache.find(name("a"), Policy::Any), Found::Ask(query));
+        assert_eq!(cache.find(name("a"), Policy::Any), Found::Wait);
+        cache.not_asked(name("a"), Policy::Any);
+        assert_eq!(cache.find(name("a"), Policy::Any), Found::Ask(query));
+    }
+
+    #[test]
+    fn a_cache_without_room_still_asks() {
+        let mut cache = Cache::<0>::new(2);
+        assert_eq!(cache.find(name("a"), Policy::Any), Found::Ask(Query::new(name("a"), Policy::Any)));
+        assert_eq!(cache.answered(name("a"), Policy::Any, answer(1, Kind::Sole, 0)), Answered::Use(server(1)));
+    }
+
+    #[test]
+    fn after_a_restart_of_the_service_its_low_versions_are_believed() {
+        let mut cache = knowing(Policy::Any, Kind::Sole);
+        cache.told(&News::Changed { name: name("a"), version: Version(1_000) });
+        cache.clear();
+        let _asked = cache.find(name("a"), Policy::Any);
+        assert_eq!(cache.answered(name("a"), Policy::Any, answer(7, Kind::Sole, 1)), Answered::Use(server(7)));
+    }
+}

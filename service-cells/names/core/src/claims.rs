@@ -88,3 +88,62 @@ impl<const CLAIMS: usize> Claims<CLAIMS> {
         self.list.binary_search_by(|claim| claim.namespace.cmp(namespace))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: Cell = Cell(1);
+    const BOB: Cell = Cell(2);
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a name")
+    }
+
+    fn claims(claimed: &[(Cell, &str)]) -> Claims<4> {
+        let mut claims = Claims::new();
+        for (owner, namespace) in claimed {
+            assert_eq!(claims.may_claim(*owner, &name(namespace)), Ok(()));
+            assert_eq!(claims.claim(*owner, name(namespace), 3), Ok(()));
+        }
+        claims
+    }
+
+    #[test]
+    fn a_claim_covers_itself_and_what_is_beneath_but_no_neighbour() {
+        let claims = claims(&[(ALICE, "system/net")]);
+        let refused = Err(RefusedBecause::NotYours { namespace: name("system/net") });
+        assert_eq!(claims.permit(BOB, &name("system/net")), refused);
+        assert_eq!(claims.permit(BOB, &name("system/net/card-0")), refused);
+        assert_eq!(claims.permit(ALICE, &name("system/net/card-0")), Ok(()));
+        for free in ["system", "system/network", "system/net-0", "net"] {
+            assert_eq!(claims.permit(BOB, &name(free)), Ok(()), "{free}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_not_made_around_anothers() {
+        let claims = claims(&[(ALICE, "system/net")]);
+        let refused = RefusedBecause::ClaimedBeneath { namespace: name("system/net") };
+        assert_eq!(claims.may_claim(BOB, &name("system")), Err(refused));
+        assert_eq!(claims.may_claim(ALICE, &name("system")), Ok(()));
+    }
+
+    #[test]
+    fn a_claim_beneath_ones_own_outlives_the_one_above() {
+        let mut claims = claims(&[(ALICE, "system"), (ALICE, "system/net")]);
+        assert_eq!(claims.release(BOB, &name("system")), Err(RefusedBecause::NotYours { namespace: name("system") }));
+        assert_eq!(claims.release(ALICE, &name("system")), Ok(()));
+        assert_eq!(claims.release(ALICE, &name("system")), Err(RefusedBecause::Unknown));
+        assert!(claims.permit(BOB, &name("system/net/a")).is_err());
+        assert_eq!(claims.permit(BOB, &name("system/block")), Ok(()));
+    }
+
+    #[test]
+    fn the_claims_of_the_dead_are_free() {
+        let mut claims = claims(&[(ALICE, "a"), (BOB, "b"), (ALICE, "c")]);
+        assert_eq!(claims.died(ALICE), 2);
+        assert_eq!(claims.permit(BOB, &name("a/x")), Ok(()));
+        assert!(claims.permit(ALICE, &name("b/x")).is_err());
+    }
+}

@@ -271,3 +271,96 @@ impl<const NAMES: usize, const SERVERS: usize, const CLAIMS: usize, const SUBSCR
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use names_contract::{News, Policy};
+
+    const MANAGER: Cell = Cell(1);
+    const WORKER: Cell = Cell(2);
+    const STRANGER: Cell = Cell(3);
+
+    type Small = Directory<4, 8, 4, 4>;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a name")
+    }
+
+    fn directory() -> Small {
+        Small::new(Small::shares(2), |from, to| from.0.abs_diff(to.0))
+    }
+
+    fn at(cell: Cell) -> Endpoint {
+        Endpoint { cell, node: Node(0) }
+    }
+
+    #[test]
+    fn a_manager_registers_its_fleet_beneath_its_claim_and_a_worker_speaks_for_itself_alone() {
+        let mut directory = directory();
+        directory.claim(MANAGER, name("web")).expect("it is free");
+        let own = directory.register(MANAGER, name("web/a"), at(MANAGER), Kind::Interchangeable).expect("its own");
+        let works = directory.register(MANAGER, name("web/a"), at(WORKER), Kind::Interchangeable).expect("its own");
+        assert_eq!(directory.report_load(WORKER, name("web/a"), works.server, 3), Ok(()));
+        let refused = Err(RefusedBecause::NotYourServer);
+        assert_eq!(directory.report_load(WORKER, name("web/a"), own.server, 3), refused);
+        assert_eq!(directory.delete(WORKER, name("web/a")), Err(RefusedBecause::NotYourServer));
+        assert_eq!(directory.delete_specific(WORKER, name("web/a"), works.server), Ok(Version(3)));
+        assert_eq!(directory.delete(MANAGER, name("web/a")), Ok(Version(4)));
+    }
+
+    #[test]
+    fn a_claim_takes_nothing_away_from_anyone() {
+        let mut directory = directory();
+        directory.register(WORKER, name("web/a"), at(WORKER), Kind::Sole).expect("it is free");
+        let refused = RefusedBecause::NamesBeneath { name: name("web/a") };
+        assert_eq!(directory.claim(STRANGER, name("web")), Err(refused));
+        assert_eq!(directory.claim(WORKER, name("web")), Ok(()));
+    }
+
+    #[test]
+    fn a_name_that_comes_back_has_a_later_version() {
+        let mut directory = directory();
+        let first = directory.register(WORKER, name("a"), at(WORKER), Kind::Sole).expect("it is free");
+        let gone = directory.delete(WORKER, name("a")).expect("it is there");
+        let second = directory.register(STRANGER, name("a"), at(STRANGER), Kind::Stateful).expect("it is free");
+        assert!(first.version < gone && gone < second.version, "{first:?} {gone:?} {second:?}");
+        assert_ne!(first.server, second.server);
+    }
+
+    #[test]
+    fn the_dead_are_steered_away_from_whether_they_registered_or_serve() {
+        let mut directory = directory();
+        for (owner, serves) in [(MANAGER, WORKER), (WORKER, MANAGER), (STRANGER, STRANGER)] {
+            directory.register(owner, name("a"), at(serves), Kind::Interchangeable).expect("there is room");
+        }
+        directory.claim(WORKER, name("b")).expect("it is free");
+        directory.subscribe(WORKER, Interest::Exactly(name("a"))).expect("there is room");
+        directory.subscribe(STRANGER, Interest::Exactly(name("a"))).expect("there is room");
+        let _begun = directory.next_notice(STRANGER);
+        assert_eq!(directory.died(WORKER), Lost { servers: 2, claims: 1, subscriptions: 1 });
+        for _ in 0..3 {
+            let resolved = directory.lookup(Node(0), &Query::new(name("a"), Policy::Any)).expect("one is left");
+            assert_eq!(resolved.server.cell, STRANGER);
+        }
+        let news = directory.next_notice(STRANGER).map(|notice| notice.news);
+        assert_eq!(news, Some(News::Changed { name: name("a"), version: Version(4) }));
+        assert_eq!(directory.died(STRANGER), Lost { servers: 1, claims: 0, subscriptions: 1 });
+        assert_eq!(directory.lookup(Node(0), &Query::new(name("a"), Policy::Any)), Err(RefusedBecause::Unknown));
+    }
+
+    #[test]
+    fn a_load_is_not_a_change() {
+        let mut directory = directory();
+        let it = directory.register(WORKER, name("a"), at(WORKER), Kind::Sole).expect("it is free");
+        assert_eq!(directory.report_load(WORKER, name("a"), it.server, 7), Ok(()));
+        let resolved = directory.lookup(Node(0), &Query::new(name("a"), Policy::Any)).expect("it is there");
+        assert_eq!((resolved.server.load, resolved.version), (7, it.version));
+    }
+
+    #[test]
+    fn a_directory_can_stand_in_a_static() {
+        static EMPTY: Directory<1, 1, 1, 1> = Directory::new(Directory::<1, 1, 1, 1>::shares(1), |_, _| 0);
+        assert_eq!(EMPTY.now(), Version(0));
+    }
+}

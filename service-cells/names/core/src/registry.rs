@@ -211,3 +211,62 @@ impl<const NAMES: usize, const SERVERS: usize> Registry<NAMES, SERVERS> {
         self.names.binary_search_by(|record| record.name.cmp(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use names_contract::Node;
+
+    const QUOTAS: Quotas = Quotas { names: 9, servers: 9, claims: 0, subscriptions: 0 };
+
+    fn add(registry: &mut Registry<2, 4>, owner: u64, text: &str) -> Result<ServerId, RefusedBecause> {
+        let endpoint = Endpoint { cell: Cell(owner), node: Node(registry.servers.len() as u32) };
+        let name = Name::new(text).expect("a name");
+        registry.register(Cell(owner), name, endpoint, Kind::Interchangeable, &QUOTAS, Version(1))
+    }
+
+    #[test]
+    fn numbers_that_have_gone_round_pass_over_those_in_use_and_zero() {
+        let mut registry = Registry::new();
+        assert_eq!(add(&mut registry, 1, "a"), Ok(ServerId(1)));
+        registry.last = ServerId(u32::MAX);
+        assert_eq!(add(&mut registry, 1, "a"), Ok(ServerId(2)));
+        registry.last = ServerId(u32::MAX - 1);
+        assert_eq!(add(&mut registry, 1, "a"), Ok(ServerId(u32::MAX)));
+        let numbers = registry.servers_of(&Name::new("a").expect("a name")).iter().map(|other| other.server.id.0);
+        assert!(numbers.eq([1, 2, u32::MAX]));
+    }
+
+    #[test]
+    fn a_refusal_for_want_of_room_changes_nothing() {
+        let mut registry = Registry::new();
+        add(&mut registry, 1, "a").expect("there is room");
+        add(&mut registry, 1, "b").expect("there is room");
+        let refused = RefusedBecause::Full { of: Quantity::Names, capacity: 2 };
+        assert_eq!(add(&mut registry, 2, "c"), Err(refused));
+        assert_eq!((registry.names.len(), registry.servers.len()), (2, 2));
+        add(&mut registry, 2, "b").expect("a name that is there needs no room");
+        add(&mut registry, 2, "b").expect("there is room");
+        let refused = RefusedBecause::Full { of: Quantity::Servers, capacity: 4 };
+        assert_eq!(add(&mut registry, 3, "b"), Err(refused));
+    }
+
+    #[test]
+    fn a_name_goes_with_its_last_server_and_each_name_is_told_once() {
+        let mut registry = Registry::new();
+        for (owner, name) in [(1, "a"), (1, "a"), (1, "b"), (2, "b")] {
+            add(&mut registry, owner, name).expect("there is room");
+        }
+        let mut told = std::vec::Vec::new();
+        let lost = registry.remove(
+            |registration| registration.owner == Cell(1),
+            |name, gone| {
+                told.push((std::string::ToString::to_string(&name), gone));
+                Version(9)
+            },
+        );
+        assert_eq!(lost, 3);
+        assert_eq!(told, [("a".into(), true), ("b".into(), false)]);
+        assert_eq!(registry.names.iter().map(|record| record.version).collect::<std::vec::Vec<_>>(), [Version(9)]);
+    }
+}

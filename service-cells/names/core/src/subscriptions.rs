@@ -160,3 +160,103 @@ impl<const SUBSCRIPTIONS: usize> Subscriptions<SUBSCRIPTIONS> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: Cell = Cell(1);
+    const BOB: Cell = Cell(2);
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a name")
+    }
+
+    /// Alice's subscriptions, from which the first "look again" was fetched.
+    fn begun(interests: &[Interest]) -> Subscriptions<4> {
+        let mut subscriptions = Subscriptions::new();
+        for interest in interests {
+            subscriptions.subscribe(ALICE, *interest, 4, Version(0)).expect("there is room");
+            let news = subscriptions.next_notice(ALICE, Version(0)).map(|notice| notice.news);
+            assert_eq!(news, Some(News::LookAgain { interest: *interest, version: Version(0) }));
+        }
+        subscriptions
+    }
+
+    fn next(subscriptions: &mut Subscriptions<4>) -> Option<News> {
+        subscriptions.next_notice(ALICE, Version(99)).map(|notice| notice.news)
+    }
+
+    #[test]
+    fn several_changes_of_a_name_are_told_as_the_last() {
+        let mut subscriptions = begun(&[Interest::Exactly(name("a"))]);
+        subscriptions.publish(name("a"), Version(1), false);
+        subscriptions.publish(name("a/b"), Version(2), false);
+        subscriptions.publish(name("a"), Version(3), true);
+        assert_eq!(next(&mut subscriptions), Some(News::Gone { name: name("a"), version: Version(3) }));
+        assert_eq!(next(&mut subscriptions), None);
+    }
+
+    #[test]
+    fn more_names_than_there_is_room_for_are_told_as_one_wish_to_look_again() {
+        let interest = Interest::Within(name("a"));
+        let mut subscriptions = begun(&[interest]);
+        let names = ["a", "a/b", "a/c", "a/d", "a/e", "a/f"];
+        for (version, text) in (1..).zip(names) {
+            subscriptions.publish(name(text), Version(version), false);
+        }
+        assert_eq!(next(&mut subscriptions), Some(News::LookAgain { interest, version: Version(99) }));
+        assert_eq!(next(&mut subscriptions), None);
+        subscriptions.publish(name("a/f"), Version(100), false);
+        assert_eq!(next(&mut subscriptions), Some(News::Changed { name: name("a/f"), version: Version(100) }));
+    }
+
+    #[test]
+    fn as_many_names_as_there_is_room_for_are_told_one_by_one() {
+        let mut subscriptions = begun(&[Interest::Within(name("a"))]);
+        let names = ["a/a", "a/b", "a/c", "a/d"];
+        assert_eq!(names.len(), PENDING);
+        for (version, text) in (1..).zip(names) {
+            subscriptions.publish(name(text), Version(version), false);
+        }
+        for (version, text) in (1..).zip(names) {
+            let expected = News::Changed { name: name(text), version: Version(version) };
+            assert_eq!(next(&mut subscriptions), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_name_that_always_changes_does_not_keep_others_waiting() {
+        let mut subscriptions = begun(&[Interest::Exactly(name("a")), Interest::Exactly(name("b"))]);
+        subscriptions.publish(name("a"), Version(1), false);
+        subscriptions.publish(name("b"), Version(2), false);
+        assert_eq!(next(&mut subscriptions), Some(News::Changed { name: name("a"), version: Version(1) }));
+        subscriptions.publish(name("a"), Version(3), false);
+        subscriptions.publish(name("b"), Version(4), false);
+        assert_eq!(next(&mut subscriptions), Some(News::Changed { name: name("b"), version: Version(4) }));
+        assert_eq!(next(&mut subscriptions), Some(News::Changed { name: name("a"), version: Version(3) }));
+    }
+
+    #[test]
+    fn nobody_fetches_or_ends_anothers_subscription() {
+        let mut subscriptions = begun(&[Interest::Exactly(name("a"))]);
+        subscriptions.publish(name("a"), Version(1), false);
+        let id = subscriptions.list[0].id;
+        assert_eq!(subscriptions.next_notice(BOB, Version(1)), None);
+        let refused = RefusedBecause::NoSuchSubscription { subscription: id };
+        assert_eq!(subscriptions.unsubscribe(BOB, id), Err(refused));
+        assert_eq!(subscriptions.died(BOB), 0);
+        assert_eq!(subscriptions.clients_with_news().next(), Some(ALICE));
+        assert_eq!(subscriptions.unsubscribe(ALICE, id), Ok(()));
+        assert_eq!(subscriptions.clients_with_news().next(), None);
+    }
+
+    #[test]
+    fn numbers_that_have_gone_round_pass_over_those_in_use_and_zero() {
+        let mut subscriptions = begun(&[Interest::Exactly(name("a"))]);
+        assert_eq!(subscriptions.list[0].id, SubscriptionId(1));
+        subscriptions.last = SubscriptionId(u32::MAX);
+        let id = subscriptions.subscribe(ALICE, Interest::Exactly(name("b")), 4, Version(0));
+        assert_eq!(id, Ok(SubscriptionId(2)));
+    }
+}
