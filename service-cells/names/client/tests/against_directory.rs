@@ -1,6 +1,8 @@
 //! A cache and a real directory with messages on their way between them, which overtake each other: answers and notices
 //! travel on channels of their own.
 
+#![forbid(unsafe_code)]
+
 use std::collections::{BTreeMap, VecDeque};
 
 use names_client::{Answered, Cache, Found};
