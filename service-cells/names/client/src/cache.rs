@@ -314,6 +314,46 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_could_not_be_reached_is_tried_again_when_the_name_changes() {
+        let mut cache = knowing(Policy::Any, Kind::Interchangeable);
+        cache.stale(&name("a"), ServerId(1));
+        cache.told(&News::Changed { name: name("b"), version: Version(8) });
+        let Found::Ask(query) = cache.find(name("a"), Policy::Any) else { panic!("the server is stale") };
+        assert!(query.avoid.contains(ServerId(1)));
+        cache.told(&News::Changed { name: name("a"), version: Version(9) });
+        let again = cache.answered(name("a"), Policy::Any, answer(2, Kind::Interchangeable, 7));
+        assert_eq!(again, Answered::AskAgain(Query::new(name("a"), Policy::Any)));
+    }
+
+    #[test]
+    fn where_there_is_no_choice_no_answer_is_worn_out() {
+        for kind in [Kind::Sole, Kind::Stateful] {
+            let mut cache = knowing(Policy::LeastLoaded, kind);
+            for _ in 0..9 {
+                assert_eq!(cache.find(name("a"), Policy::LeastLoaded), Found::Use(server(1)), "{kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_question_that_somebody_waits_for_is_forgotten_last() {
+        let mut cache = Cache::<2>::new(2);
+        let _asked = cache.find(name("b"), Policy::Any);
+        let _asked = cache.find(name("a"), Policy::Any);
+        let _known = cache.answered(name("a"), Policy::Any, answer(1, Kind::Sole, 1));
+        let _asked = cache.find(name("c"), Policy::Any);
+        assert!(!cache.knows(&name("a"), Policy::Any));
+        assert_eq!(cache.find(name("b"), Policy::Any), Found::Wait);
+    }
+
+    #[test]
+    fn a_late_answer_does_not_displace_the_one_that_is_held() {
+        let mut cache = knowing(Policy::Any, Kind::Sole);
+        assert_eq!(cache.answered(name("a"), Policy::Any, answer(2, Kind::Sole, 0)), Answered::Use(server(1)));
+        assert_eq!(cache.find(name("a"), Policy::Any), Found::Use(server(1)));
+    }
+
+    #[test]
     fn a_query_that_could_not_be_sent_is_asked_again() {
         let mut cache = Cache::<2>::new(2);
         let query = Query::new(name("a"), Policy::Any);

@@ -359,6 +359,23 @@ mod tests {
     }
 
     #[test]
+    fn going_through_the_names_misses_none_when_the_last_one_seen_goes() {
+        let mut directory = directory();
+        for (owner, text) in [(MANAGER, "a"), (MANAGER, "a-b"), (WORKER, "a/b"), (WORKER, "a/c")] {
+            directory.register(owner, name(text), at(owner), Kind::Sole).expect("there is room");
+        }
+        let next = |directory: &Small, after| {
+            directory.next_name(&Interest::Within(name("a")), after).map(|listed| listed.name)
+        };
+        assert_eq!(next(&directory, None), Some(name("a")));
+        assert_eq!(next(&directory, Some(name("a"))), Some(name("a/b")));
+        directory.delete(WORKER, name("a/b")).expect("it is there");
+        assert_eq!(next(&directory, Some(name("a/b"))), Some(name("a/c")));
+        assert_eq!(next(&directory, Some(name("a/c"))), None);
+        assert_eq!(directory.next_name(&Interest::Exactly(name("a")), Some(name("a"))), None);
+    }
+
+    #[test]
     fn a_directory_can_stand_in_a_static() {
         static EMPTY: Directory<1, 1, 1, 1> = Directory::new(Directory::<1, 1, 1, 1>::shares(1), |_, _| 0);
         assert_eq!(EMPTY.now(), Version(0));
