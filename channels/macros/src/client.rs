@@ -32,11 +32,13 @@ fn asynchronous(service: &Service) -> TokenStream {
     let doc = format!("Client of [`{name}`] whose calls are futures, up to `N` outstanding.");
     quote! {
         #[doc = #doc]
+        #[allow(dead_code, reason = "a program uses what it needs of a service")]
         #[derive(Debug)]
         #visibility struct #client<L, const N: usize = 16> {
             caller: ::service::Caller<L, N>,
         }
 
+        #[allow(dead_code, reason = "a program uses what it needs of a service")]
         impl<L: ::service::Link> #client<L> {
             /// A client over this link, with up to 16 calls outstanding.
             #[must_use]
@@ -45,6 +47,7 @@ fn asynchronous(service: &Service) -> TokenStream {
             }
         }
 
+        #[allow(dead_code, reason = "a program uses what it needs of a service")]
         impl<L: ::service::Link, const N: usize> #client<L, N> {
             /// A client with a table of its own size.
             #[must_use]
@@ -85,6 +88,7 @@ fn synchronous(service: &Service) -> TokenStream {
     let doc = format!("Client of [`{name}`] whose calls wait for the reply, by `W`.");
     quote! {
         #[doc = #doc]
+        #[allow(dead_code, reason = "a program uses what it needs of a service")]
         #[derive(Debug)]
         #visibility struct #client<L, W> {
             // More than one: calls on which one gave up occupy a place until their reply comes.
@@ -92,6 +96,7 @@ fn synchronous(service: &Service) -> TokenStream {
             wait: W,
         }
 
+        #[allow(dead_code, reason = "a program uses what it needs of a service")]
         impl<L: ::service::Link, W: ::service::Wait> #client<L, W> {
             /// A client over this link that calls `wait` until a reply comes.
             #[must_use]
@@ -143,17 +148,20 @@ fn events(service: &Service) -> TokenStream {
     let reply_doc = format!("What a method of [`{name}`] answered.");
     quote! {
         #[doc = #reply_doc]
+        #[allow(dead_code, reason = "a program uses what it needs of a service")]
         #[derive(Debug)]
         #visibility enum #reply_enum {
             #(#variants,)*
         }
 
         #[doc = #doc]
+        #[allow(dead_code, reason = "a program uses what it needs of a service")]
         #[derive(Debug)]
         #visibility struct #client<L, const N: usize = 16> {
             caller: ::service::Caller<L, N>,
         }
 
+        #[allow(dead_code, reason = "a program uses what it needs of a service")]
         impl<L: ::service::Link> #client<L> {
             /// A client over this link, with up to 16 calls outstanding.
             #[must_use]
@@ -162,6 +170,7 @@ fn events(service: &Service) -> TokenStream {
             }
         }
 
+        #[allow(dead_code, reason = "a program uses what it needs of a service")]
         impl<L: ::service::Link, const N: usize> #client<L, N> {
             /// A client with a table of its own size.
             #[must_use]

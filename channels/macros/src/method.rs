@@ -10,7 +10,7 @@ use syn::{
 use crate::declaration::Mistakes;
 
 /// Names that the generated code uses beside the methods' own.
-const RESERVED: [&str; 6] = ["client_left", "new", "over", "caller", "poll", "into_service"];
+const RESERVED: [&str; 5] = ["client_left", "new", "over", "caller", "poll"];
 
 /// The longest tuple that can travel.
 const MOST_ARGUMENTS: usize = 12;

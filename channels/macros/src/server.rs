@@ -27,10 +27,11 @@ pub(crate) fn generate(service: &Service) -> TokenStream {
         #(#sizes)*
 
         #[doc = #server_doc]
+        #[allow(dead_code, reason = "a program uses what it needs of a service")]
         #[derive(Debug)]
         #visibility struct #server<T>(
             /// The service.
-            pub T,
+            #visibility T,
         );
 
         impl<T: #name> ::service::Dispatch for #server<T> {
@@ -55,9 +56,11 @@ pub(crate) fn generate(service: &Service) -> TokenStream {
 
 fn assert_sizes(method: &Method) -> TokenStream {
     let (name, reply) = (method.name().to_string(), &method.reply);
-    let types = method.arguments.iter().map(|(_, argument)| argument);
+    // Type by type, so that one that cannot travel is reported where it stands.
+    let types: Vec<_> = method.arguments.iter().map(|(_, argument)| argument).collect();
+    let request = if types.is_empty() { quote!(0) } else { quote!(#(<#types as ::service::Wire>::SIZE)+*) };
     quote_spanned! { method.name().span() =>
-        const _: () = ::service::wire::assert_fits("request", #name, <(#(#types,)*) as ::service::Wire>::SIZE);
+        const _: () = ::service::wire::assert_fits("request", #name, #request);
         const _: () = ::service::wire::assert_fits("reply", #name, <#reply as ::service::Wire>::SIZE);
     }
 }

@@ -138,6 +138,9 @@ impl<L: Link, const N: usize> Caller<L, N> {
             if let Some(result) = self.take(token) {
                 return decode_reply(&result?);
             }
+            if !self.table.borrow_mut().is_open(token.0) {
+                return Err(CallError::GaveUp);
+            }
             if wait.wait() == Patience::GiveUp {
                 self.forget(token);
                 return Err(CallError::GaveUp);
@@ -162,10 +165,14 @@ impl<L: Link, const N: usize> Caller<L, N> {
         self.ignored.get()
     }
 
-    /// The reply of a request if it is there, otherwise keeps whom to wake.
+    /// The reply of a request if it is there, otherwise keeps whom to wake. A reply that was taken by its token, or with
+    /// [`Caller::take_any`], never comes: that is as if one gave up on it.
     fn take_or_wait(&self, token: Token, waker: &Waker) -> Option<Result<Payload, CallError>> {
         if let Some(result) = self.take(token) {
             return Some(result);
+        }
+        if !self.table.borrow_mut().is_open(token.0) {
+            return Some(Err(CallError::GaveUp));
         }
         let replaced = self.table.borrow_mut().wait(token.0, waker);
         drop(replaced);
@@ -203,8 +210,8 @@ impl<L: Link, const N: usize> Caller<L, N> {
         let woken = self.table.borrow_mut().complete(tag, message);
         let mut ignored = self.ignored.get();
         match woken {
-            Ok(Some(waker)) => waker.wake(),
-            Ok(None) => return,
+            // Nothing is borrowed here: whoever is woken may call this client again.
+            Ok(waker) => return waker.into_iter().for_each(Waker::wake),
             Err(table::Mismatch::UnknownRequest) => ignored.unknown_request += 1,
             Err(table::Mismatch::WrongMethod) => ignored.wrong_method += 1,
         }

@@ -72,7 +72,7 @@ pub enum CallError {
         /// What the table holds.
         capacity: u16,
     },
-    /// Whoever waits gave up before the reply came.
+    /// Whoever waits gave up before the reply came, or the reply was taken by somebody else.
     GaveUp,
 }
 

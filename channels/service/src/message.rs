@@ -39,12 +39,10 @@ impl Message {
     }
 }
 
-/// The value as the payload of a message.
-///
-/// # Panics
-/// If the value takes more than [`PAYLOAD_BYTES`]. What the service macro generates is checked when it is compiled.
+/// The value as the payload of a message. Does not compile for types that take more than [`PAYLOAD_BYTES`].
 #[must_use]
 pub fn payload_of<T: Wire>(value: &T) -> Payload {
+    const { assert!(T::SIZE <= PAYLOAD_BYTES, "a message carries 56 bytes: pass a bulk descriptor instead") };
     let mut payload = [0; PAYLOAD_BYTES];
     value.encode(&mut payload);
     payload

@@ -142,7 +142,12 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// Keeps whom to wake and returns whom that replaces.
+    /// Whether the request waits for its reply.
+    pub(super) fn is_open(&mut self, request: u16) -> bool {
+        self.entry(request).is_some_and(|entry| matches!(entry.state, State::Queued { .. } | State::Sent { .. }))
+    }
+
+    /// Keeps whom to wake for a request that is open, and returns whom that replaces.
     pub(super) fn wait(&mut self, request: u16, waker: &Waker) -> Option<Waker> {
         let entry = self.entry(request)?;
         match &entry.waker {
@@ -154,8 +159,8 @@ impl<const N: usize> Table<N> {
     pub(super) fn take(&mut self, request: u16) -> Option<(u8, Result<Payload, CallError>)> {
         let entry = self.entry(request)?;
         let State::Done { method, result } = entry.state else { return None };
+        // Nobody is left to be woken: whoever was is taken out when a request is done.
         entry.state = State::Free;
-        entry.waker = None;
         Some((method.number, result))
     }
 
@@ -210,5 +215,27 @@ fn refusal_of(payload: &Payload) -> CallError {
     match Refusal::decode(payload) {
         Ok(refusal) => refusal.into(),
         Err(error) => CallError::BadReply(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_queued_is_counted_whichever_way_it_ends() {
+        let method = Method { version: 1, number: 1 };
+        let mut table = Table::<4>::new();
+        let [sent, withdrawn, forgotten, failed] =
+            core::array::from_fn(|_| table.enqueue(method, &[0; 56]).expect("there are four places"));
+        assert_eq!((table.queued_now, table.enqueue(method, &[0; 56])), (4, None));
+        table.sent(sent);
+        assert!(table.withdraw(withdrawn));
+        assert!(table.forget(forgotten).is_none());
+        assert_eq!(table.next_queued().map(|next| next.request), Some(failed));
+        assert_eq!(table.queued_now, 1);
+        while table.fail_next(CallError::Closed).is_some() {}
+        assert_eq!((table.queued_now, table.occupied()), (0, 2));
+        assert_eq!(table.take(failed), Some((1, Err(CallError::Closed))));
     }
 }

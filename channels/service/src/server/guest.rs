@@ -62,8 +62,7 @@ impl<L: Link> Guest<L> {
 
     /// Sends the answers of suspended requests as far as there are credits.
     pub(super) fn send_answers(&mut self) -> Result<(), SendError> {
-        while self.unsent.is_none() {
-            let Some((place, answer)) = self.desk.answer() else { break };
+        while let Some((place, answer)) = self.desk.answer() {
             match self.link.try_send(&answer) {
                 Ok(()) => self.desk.sent(place),
                 Err(SendError::NoCredit) => break,
