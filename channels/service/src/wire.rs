@@ -146,10 +146,12 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// If a byte that is left is not zero.
     pub fn finish(self) -> Result<(), WireError> {
-        match self.rest.iter().find(|byte| **byte != 0) {
-            Some(&byte) => Err(WireError::Unclean { byte }),
-            None => Ok(()),
+        // All at once first: most of a message is zeros, and looking for the first other byte goes byte by byte.
+        if self.rest.iter().fold(0, |all, byte| all | byte) == 0 {
+            return Ok(());
         }
+        let byte = self.rest.iter().copied().find(|byte| *byte != 0).unwrap_or_default();
+        Err(WireError::Unclean { byte })
     }
 }
 

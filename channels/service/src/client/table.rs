@@ -15,6 +15,8 @@ pub(super) struct Table<const N: usize> {
     /// Requests that were queued so far; orders those that still are.
     queued_ever: u64,
     queued_now: usize,
+    /// The place that was queued last: the only one to look at when nothing else is queued.
+    queued_last: usize,
     /// Where the search for one that is done begins, so that each gets its turn.
     next_done: usize,
 }
@@ -67,6 +69,7 @@ impl<const N: usize> Table<N> {
             entries: core::array::from_fn(|_| Entry { generation: 0, state: State::Free, waker: None }),
             queued_ever: 0,
             queued_now: 0,
+            queued_last: 0,
             next_done: 0,
         }
     }
@@ -83,6 +86,7 @@ impl<const N: usize> Table<N> {
         entry.state = State::Queued { method, words, order: self.queued_ever };
         self.queued_ever += 1;
         self.queued_now += 1;
+        self.queued_last = place;
         Some(self.number(place))
     }
 
@@ -91,12 +95,17 @@ impl<const N: usize> Table<N> {
         if self.queued_now == 0 {
             return None;
         }
-        let queued = self.entries.iter().enumerate().filter_map(|(place, entry)| match entry.state {
-            State::Queued { method, words, order } => Some((order, place, method, words)),
-            _ => None,
-        });
-        let (_, place, method, words) = queued.min_by_key(|(order, ..)| *order)?;
-        Some(Outstanding { request: self.number(place), method, words })
+        if self.queued_now == 1
+            && let Some((_, only)) = self.queued(self.queued_last)
+        {
+            return Some(only);
+        }
+        (0..N).filter_map(|place| self.queued(place)).min_by_key(|(order, _)| *order).map(|(_, first)| first)
+    }
+
+    fn queued(&self, place: usize) -> Option<(u64, Outstanding)> {
+        let State::Queued { method, words, order } = self.entries[place].state else { return None };
+        Some((order, Outstanding { request: self.number(place), method, words }))
     }
 
     pub(super) fn sent(&mut self, request: u16) {
