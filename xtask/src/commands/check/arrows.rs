@@ -4,7 +4,7 @@ use super::Package;
 
 /// Folder, and the folders that it may depend on. `*` stands for one part of a path. What is not here may depend on
 /// nothing of ours.
-const TABLE: [(&str, &[&str]); 15] = [
+const TABLE: [(&str, &[&str]); 17] = [
     ("abi", &[]),
     ("muxer", &[]),
     ("manifest", &[]),
@@ -13,11 +13,24 @@ const TABLE: [(&str, &[&str]); 15] = [
     ("tess-kernel/core", &["abi"]),
     ("tess-kernel", &["abi", "muxer", "tess-kernel/core"]),
     ("cell", &["abi"]),
-    ("channels", &["abi", "cell", "channels/macros"]),
+    ("channels", &["abi", "cell"]),
+    ("channels/service", &["channels", "channels/macros"]),
     ("pulse", &["abi", "cell"]),
-    ("service-cells/*/contract", &["channels"]),
-    ("service-cells/*/client", &["service-cells/*/contract", "cell", "channels", "pulse"]),
-    ("service-cells/*/server", &["service-cells/*/contract", "cell", "channels", "pulse", "service-cells/qos"]),
+    ("service-cells/*/contract", &["channels", "channels/service"]),
+    ("service-cells/*/core", &["service-cells/*/contract"]),
+    ("service-cells/*/client", &["service-cells/*/contract", "cell", "channels", "channels/service", "pulse"]),
+    (
+        "service-cells/*/server",
+        &[
+            "service-cells/*/core",
+            "service-cells/*/contract",
+            "cell",
+            "channels",
+            "channels/service",
+            "pulse",
+            "service-cells/qos",
+        ],
+    ),
     ("rab/cell", &["rab/core", "manifest", "cell", "channels", "pulse", "service-cells/*/contract"]),
     ("channels/macros", &[]),
 ];
