@@ -1,6 +1,8 @@
 //! The macros of the `service` crate, which re-exports and documents them. They report every mistake that they find with
 //! what to do about it; what only types can tell (sizes, encodings) is left to assertions in the code they generate.
 
+#![forbid(unsafe_code)]
+
 mod client;
 mod declaration;
 mod method;

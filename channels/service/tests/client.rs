@@ -1,5 +1,7 @@
 //! What a client promises in its three forms.
 
+#![forbid(unsafe_code)]
+
 mod common;
 
 use std::cell::RefCell;

@@ -1,5 +1,7 @@
 //! What holds for all bytes and all values.
 
+#![forbid(unsafe_code)]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! What a server promises its clients, and keeps from them.
 
+#![forbid(unsafe_code)]
+
 mod common;
 
 use std::thread;
