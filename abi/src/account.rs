@@ -60,6 +60,12 @@ pub struct CellStatus {
     pub console_full: u64,
     /// Characters waiting in its console ring.
     pub console_waiting: u64,
+    /// Calls that were refused because a handle named nothing or lacked a right.
+    pub refused: u64,
+    /// Time of its activations in which harts of other cells ran to which it had handed a message over, in ns. Not part of `time_ns`.
+    pub lent_ns: u64,
+    /// Time in which its harts ran in other cells' activations, in ns. Part of `time_ns`.
+    pub borrowed_ns: u64,
 }
 
 /// One activation of one hart.
@@ -94,4 +100,4 @@ pub struct ActivationLog {
 }
 
 const _: () = assert!(size_of::<ActivationLog>() == 4096, "an activation log is one page");
-const _: () = assert!(size_of::<CellStatus>() == 96, "the layout is part of the contract");
+const _: () = assert!(size_of::<CellStatus>() == 120, "the layout is part of the contract");

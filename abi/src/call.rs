@@ -52,11 +52,35 @@ pub enum Call {
     /// Posts [`crate::Event::Notification`] to hart 0 of a cell and wakes the cell if it is idle: `(cell)`. Notifications that were not delivered yet are one. Needs
     /// CONTROL.
     CellNotify = 18,
+    /// Begins a channel: `(sender's cell, receiver's cell, pointer to `[`crate::channel::ChannelRequest`]`)`. Needs CONNECT to both, which are two. Each pays for its half and its page tables.
+    /// Returns the channel's number, for [`Call::ChannelBuild`].
+    ChannelCreate = 19,
+    /// Goes on with a channel that the caller began: `(number)`. [`crate::ErrorKind::Again`] until its memory is there; from then on both ends have it, and
+    /// [`crate::Event::Channel`] is posted to both. Any other error is the end of the channel.
+    ChannelBuild = 20,
+    /// Describes an end of a channel: `(slot, pointer to `[`crate::channel::ChannelInfo`]`)`: the first that the cell has in this slot of its handles or a later one. Returns the slot after it;
+    /// 0 when there is none.
+    ChannelInfo = 21,
+    /// Posts [`crate::Event::Channel`] to the hart that the other end is bound to: `(channel)`. The cell is woken if it is idle. Notifications that were not delivered yet are one.
+    /// [`crate::ErrorKind::ChannelEnded`] when the peer is gone.
+    ChannelNotify = 22,
+    /// Binds this end to a hart of the cell: `(channel, hart)`. It is hart 0 otherwise.
+    ChannelBind = 23,
+    /// Gives up this end: `(channel)`. The peer is told. [`crate::ErrorKind::Again`] until its memory is back, and no mapping of it is left with the peer; then the handle is gone.
+    ChannelClose = 24,
+    /// Hands a message over to a hart that waits for it on the same hardware thread, and waits for one: `(channel to send on, channel to receive on)`, [`NO_CHANNEL`] for
+    /// one of them where only the other is wanted. The message is in `rdx` (its tag) and `r8`, `r9`, `r10`, `r12`, `r13`, `r14`, `r15`, and comes the same way. The receiver runs at once,
+    /// in the caller's time, until it hands something over itself. [`crate::ErrorKind::NotWaiting`] when it does not wait here; nothing was sent then.
+    /// [`crate::ErrorKind::Interrupted`] when an event came before a message.
+    ChannelHandOver = 25,
 }
+
+/// No channel, for [`Call::ChannelHandOver`].
+pub const NO_CHANNEL: u64 = u64::MAX;
 
 impl Call {
     /// All calls, by number.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 26] = [
         Self::Null,
         Self::Exit,
         Self::Park,
@@ -76,6 +100,13 @@ impl Call {
         Self::ConsolePump,
         Self::PowerOff,
         Self::CellNotify,
+        Self::ChannelCreate,
+        Self::ChannelBuild,
+        Self::ChannelInfo,
+        Self::ChannelNotify,
+        Self::ChannelBind,
+        Self::ChannelClose,
+        Self::ChannelHandOver,
     ];
 
     /// The call of this number.

@@ -23,6 +23,8 @@ pub enum Event {
     Tick = 1 << 0,
     /// Someone has notified the cell ([`crate::Call::CellNotify`]).
     Notification = 1 << 1,
+    /// The peer of a channel has notified this end ([`crate::Call::ChannelNotify`]), or a channel was made or has ended.
+    Channel = 1 << 2,
 }
 
 /// The registers of an interrupted computation, in the order in which a resume sequence pops them.

@@ -32,10 +32,16 @@ pub enum ErrorKind {
     PlanRefused = 12,
     /// Bytes that should be text are not UTF-8, or a structure has an impossible field.
     Malformed = 13,
+    /// The channel has ended; `value` is a [`crate::channel::Ended`].
+    ChannelEnded = 14,
+    /// The wait for a hand-over was broken off by an event.
+    Interrupted = 15,
+    /// The peer cannot take a hand-over now: it does not wait for one on this hardware thread.
+    NotWaiting = 16,
 }
 
 impl ErrorKind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 16] = [
         Self::UnknownCall,
         Self::BadHandle,
         Self::NoRight,
@@ -49,6 +55,9 @@ impl ErrorKind {
         Self::Again,
         Self::PlanRefused,
         Self::Malformed,
+        Self::ChannelEnded,
+        Self::Interrupted,
+        Self::NotWaiting,
     ];
 
     /// What the error means, as part of a sentence.
@@ -68,6 +77,9 @@ impl ErrorKind {
             Self::Again => "partly done, call again",
             Self::PlanRefused => "the plan was refused",
             Self::Malformed => "malformed",
+            Self::ChannelEnded => "the channel has ended",
+            Self::Interrupted => "broken off by an event",
+            Self::NotWaiting => "the peer does not wait here",
         }
     }
 }

@@ -18,6 +18,8 @@ bitflags! {
         const CONSOLE = 1 << 4;
         /// Switch the machine off (on the machine).
         const POWER = 1 << 5;
+        /// Connect a cell with others by channels.
+        const CONNECT = 1 << 6;
     }
 }
 

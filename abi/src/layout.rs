@@ -22,6 +22,21 @@ pub const PARAMETERS: u64 = 0x6fff_0000_0000;
 /// [`crate::machine::MachineInfo::archive_bytes`].
 pub const ARCHIVE: u64 = 0x6000_0000_0000;
 
+/// Where the memory of channels is: the end whose handle has slot `n` has its window at `CHANNELS + n * CHANNEL_WINDOW`. Only the kernel maps here.
+pub const CHANNELS: u64 = 0x6800_0000_0000;
+
+/// Bytes from one window to the next. The half that the end writes is at the window's start.
+pub const CHANNEL_WINDOW: u64 = 2 * CHANNEL_HALF_MAX;
+
+/// Offset in a window: the half that the peer writes, read-only.
+pub const CHANNEL_PEER_OFFSET: u64 = CHANNEL_HALF_MAX;
+
+/// The most bytes of a half.
+pub const CHANNEL_HALF_MAX: u64 = 16 << 20;
+
+/// The first address above the windows.
+pub const CHANNELS_END: u64 = CHANNELS + crate::MAX_HANDLES as u64 * CHANNEL_WINDOW;
+
 /// The area of hart `n` starts at `HART_AREAS + n * HART_AREA_SIZE`.
 pub const HART_AREAS: u64 = 0x7000_0000_0000;
 

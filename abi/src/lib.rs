@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod call;
+pub mod channel;
 pub mod dispatch;
 pub mod error;
 pub mod handle;
@@ -28,3 +29,9 @@ pub const MAX_HARDWARE_THREADS: usize = 64;
 
 /// The most cells that exist at once, the root cell included.
 pub const MAX_CELLS: usize = 64;
+
+/// The most channels that exist at once.
+pub const MAX_CHANNELS: usize = 256;
+
+/// The most handles that a cell has, those to itself and to the machine included.
+pub const MAX_HANDLES: usize = 130;

@@ -1,12 +1,13 @@
 //! The kernel's calls as functions. Their meaning, limits and errors are those of [`abi::Call`].
 
 use abi::account::{ActivationLog, CellStatus};
-use abi::call::{Access, CellRequest, NAME_MAX};
+use abi::call::{Access, CellRequest, NAME_MAX, NO_CHANNEL};
+use abi::channel::{ChannelInfo, ChannelRequest};
 use abi::machine::MachineInfo;
 use abi::plan::{PlanEntry, PlanHeader};
 use abi::{Call, Error, ErrorKind, Handle};
 
-use crate::system::raw_call::call;
+use crate::system::raw_call::{call, hand_over};
 
 fn make(kind: Call, arguments: [u64; 5]) -> Result<u64, Error> {
     call(kind as u64, arguments)
@@ -64,12 +65,7 @@ pub fn memory_map(address: u64, length: u64, access: Access) -> Result<u64, Erro
 /// # Errors
 /// As [`Call::MemoryUnmap`], except [`ErrorKind::Again`].
 pub fn memory_unmap(address: u64, length: u64) -> Result<u64, Error> {
-    loop {
-        match make(Call::MemoryUnmap, [address, length, 0, 0, 0]) {
-            Err(Error { kind: ErrorKind::Again, .. }) => core::hint::spin_loop(),
-            result => return result,
-        }
-    }
+    again(|| make(Call::MemoryUnmap, [address, length, 0, 0, 0]))
 }
 
 /// Describes the machine.
@@ -151,6 +147,69 @@ pub fn cell_destroy(cell: Handle) -> Result<u64, Error> {
 /// As [`Call::CellNotify`].
 pub fn cell_notify(cell: Handle) -> Result<u64, Error> {
     make(Call::CellNotify, [cell.register(), 0, 0, 0, 0])
+}
+
+/// Makes a channel between two cells, all of it: memory for large ones is made in steps, so this takes a while.
+///
+/// # Errors
+/// As [`Call::ChannelCreate`] and [`Call::ChannelBuild`], except [`ErrorKind::Again`].
+pub fn channel_create(sender: Handle, receiver: Handle, request: &ChannelRequest) -> Result<(), Error> {
+    let arguments = [sender.register(), receiver.register(), &raw const *request as u64, 0, 0];
+    let number = make(Call::ChannelCreate, arguments)?;
+    again(|| make(Call::ChannelBuild, [number, 0, 0, 0, 0])).map(|_| ())
+}
+
+/// The first end of a channel that the cell has in this slot of its handles or a later one, and the slot after it.
+///
+/// # Errors
+/// None, if the slot is small.
+pub fn channel_info(slot: u64) -> Result<Option<(ChannelInfo, u64)>, Error> {
+    let mut info = ChannelInfo::default();
+    let next = make(Call::ChannelInfo, [slot, &raw mut info as u64, 0, 0, 0])?;
+    Ok((next != 0).then_some((info, next)))
+}
+
+/// Tells the hart at the other end.
+///
+/// # Errors
+/// As [`Call::ChannelNotify`].
+pub fn channel_notify(channel: Handle) -> Result<u64, Error> {
+    make(Call::ChannelNotify, [channel.register(), 0, 0, 0, 0])
+}
+
+/// Binds this end to a hart.
+///
+/// # Errors
+/// As [`Call::ChannelBind`].
+pub fn channel_bind(channel: Handle, hart: u32) -> Result<u64, Error> {
+    make(Call::ChannelBind, [channel.register(), u64::from(hart), 0, 0, 0])
+}
+
+/// Gives up this end, all of it, waiting until the peer's hardware threads have forgotten its memory. The caller must not use that any more.
+///
+/// # Errors
+/// As [`Call::ChannelClose`], except [`ErrorKind::Again`].
+pub fn channel_close(channel: Handle) -> Result<u64, Error> {
+    again(|| make(Call::ChannelClose, [channel.register(), 0, 0, 0, 0]))
+}
+
+/// Hands a message (tag and words) over on one channel and waits to be handed one on another: `None` where only the other is wanted. What comes back is the message, or zeroes if
+/// none was waited for.
+///
+/// # Errors
+/// As [`Call::ChannelHandOver`].
+pub fn channel_hand_over(send: Option<Handle>, receive: Option<Handle>, message: [u64; 8]) -> Result<[u64; 8], Error> {
+    let register = |handle: Option<Handle>| handle.map_or(NO_CHANNEL, Handle::register);
+    hand_over(register(send), register(receive), message)
+}
+
+fn again(mut step: impl FnMut() -> Result<u64, Error>) -> Result<u64, Error> {
+    loop {
+        match step() {
+            Err(Error { kind: ErrorKind::Again, .. }) => core::hint::spin_loop(),
+            result => return result,
+        }
+    }
 }
 
 /// Commits a plan; returns its number. `header.entries` is taken from `entries`.

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 
 use abi::account::{CellState, CellStatus};
 use abi::call::{Access, CONSOLE_PUMP_MAX, CONSOLE_WRITE_MAX, Call, CellRequest, MAP_MAX};
+use abi::channel::{ChannelInfo, ChannelRequest, Shape};
 use abi::layout::{EVENT_STACK_SIZE, EVENT_STACK_TOP_OFFSET, HART_AREA_SIZE, HART_AREAS, USER_BOTTOM, USER_TOP};
 use abi::machine::MachineInfo;
 use abi::plan::{PlanEntry, PlanHeader};
@@ -14,12 +15,11 @@ use kernel_core::range::UserRange;
 
 use crate::arch::features::features;
 use crate::arch::frame::Frame;
-use crate::arch::trap::VECTOR_WAKE;
 use crate::arch::{power, serial};
 use crate::cells::{self, Cell, Hart, Object};
 use crate::cpu::{self, Cpu};
 use crate::memory::{PAGE, frames, image, physical, space, tables};
-use crate::{console, inputs, plans, start};
+use crate::{channels, console, events, handover, inputs, plans, start};
 
 /// Serves the call in the frame and writes its result there.
 pub(crate) fn serve(cpu: &mut Cpu, frame: &mut Frame) {
@@ -27,10 +27,36 @@ pub(crate) fn serve(cpu: &mut Cpu, frame: &mut Frame) {
     current.hart.calls.fetch_add(1, Ordering::Relaxed);
     let arguments = [frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8];
     let result = match Call::from_number(frame.rax) {
-        Some(call) => Caller { cpu, cell: current.cell, hart: current.hart }.serve(call, arguments),
+        Some(Call::ChannelHandOver) => match handover::serve(cpu, frame) {
+            Ok(()) => return,
+            Err(error) => refuse(current.cell, Err(error)),
+        },
+        Some(call) => {
+            let result = Caller { cpu, cell: current.cell, hart: current.hart }.serve(call, arguments);
+            refuse(current.cell, result)
+        }
         None => Err(Error { kind: ErrorKind::UnknownCall, argument: Error::NO_ARGUMENT, value: frame.rax }),
     };
     (frame.rax, frame.rdx) = Error::encode(result);
+}
+
+/// Counts attempts for which a cell has no handle or no right, and logs the first, the second, the fourth and so on.
+fn refuse(cell: &Cell, result: Result<u64, Error>) -> Result<u64, Error> {
+    if let Err(error @ Error { kind: ErrorKind::BadHandle | ErrorKind::NoRight, .. }) = result {
+        let count = cell.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_power_of_two() {
+            cell.with_name(|name| log::warn!("cell {name} was refused something: {error} ({count} times in all)"));
+        }
+    }
+    result
+}
+
+/// The windows of channels are the kernel's.
+fn not_channels(range: UserRange, argument: u8) -> Result<(), Error> {
+    match range.each_page().find(|page| channels::is_window(*page)) {
+        Some(page) => Err(Error::new(ErrorKind::Occupied, argument, page)),
+        None => Ok(()),
+    }
 }
 
 struct Caller<'a> {
@@ -78,21 +104,65 @@ impl Caller<'_> {
                 power::off(b.min(0xff) as u32)
             }
             Call::CellNotify => self.cell_notify(a),
+            Call::ChannelCreate => self.channel_create(a, b, c),
+            Call::ChannelBuild => channels::build(self.cpu, self.cell, a),
+            Call::ChannelInfo => self.channel_info(a, b),
+            Call::ChannelNotify => channels::notify(self.cpu, self.cell, a),
+            Call::ChannelBind => channels::bind(self.cell, a, b),
+            Call::ChannelClose => channels::close(self.cpu, self.cell, a),
+            // It has its own way, because it changes more than the result.
+            Call::ChannelHandOver => Err(Error::plain(ErrorKind::UnknownCall)),
         }
     }
 
     fn machine(&self, handle: u64, rights: Rights) -> Result<(), Error> {
         match self.cell.handles.lock().get(handle, rights, 0)? {
             Object::Machine => Ok(()),
-            Object::Cell(_) => Err(Error::new(ErrorKind::BadHandle, 0, handle)),
+            Object::Cell(_) | Object::Channel(_) => Err(Error::new(ErrorKind::BadHandle, 0, handle)),
         }
     }
 
     fn target(&self, handle: u64, rights: Rights) -> Result<&'static Cell, Error> {
         match self.cell.handles.lock().get(handle, rights, 0)? {
             Object::Cell(cell) => Ok(cell),
-            Object::Machine => Err(Error::new(ErrorKind::BadHandle, 0, handle)),
+            Object::Machine | Object::Channel(_) => Err(Error::new(ErrorKind::BadHandle, 0, handle)),
         }
+    }
+
+    fn channel_create(&self, sender: u64, receiver: u64, address: u64) -> Result<u64, Error> {
+        let mut cells = [self.cell; 2];
+        for (argument, (place, handle)) in cells.iter_mut().zip([sender, receiver]).enumerate() {
+            let argument = argument as u8;
+            *place = self.target(handle, Rights::CONNECT).map_err(|error| Error { argument, ..error })?;
+            if !place.life.is_new() && !place.life.is_running() {
+                return Err(Error::new(ErrorKind::WrongState, argument, handle));
+            }
+        }
+        if core::ptr::eq(cells[0], cells[1]) {
+            return Err(Error::new(ErrorKind::OutOfRange, 1, receiver));
+        }
+        let mut bytes = [0; size_of::<ChannelRequest>()];
+        self.read(address, &mut bytes, 2)?;
+        let (name, rest) = bytes.split_at(abi::call::NAME_MAX);
+        let name = <[u8; abi::call::NAME_MAX]>::try_from(name).map_err(|_| Error::plain(ErrorKind::Malformed))?;
+        let text = core::str::from_utf8(&name).map_err(|_| Error::new(ErrorKind::Malformed, 2, address))?;
+        let shape = Shape {
+            capacity: word(rest, 0),
+            blocks: word(rest, 4),
+            block_bytes: word(rest, 8),
+            reserved: word(rest, 12),
+        };
+        let (rate_per_s, burst, reserved) = (long(rest, 16), word(rest, 24), word(rest, 28));
+        if text.trim_end_matches('\0').contains(char::is_control) || !shape.is_valid() || reserved != 0 {
+            return Err(Error::new(ErrorKind::Malformed, 2, address));
+        }
+        channels::create(self.cell, cells, &ChannelRequest { name, shape, rate_per_s, burst, reserved })
+    }
+
+    fn channel_info(&self, slot: u64, address: u64) -> Result<u64, Error> {
+        let Some((info, next)) = channels::describe(self.cell, slot) else { return Ok(0) };
+        self.write(address, &channel_info_bytes(&info), 1)?;
+        Ok(next)
     }
 
     fn read(&self, address: u64, bytes: &mut [u8], argument: u8) -> Result<(), Error> {
@@ -146,6 +216,7 @@ impl Caller<'_> {
 
     fn memory_map(&mut self, address: u64, length: u64, access: u64) -> Result<u64, Error> {
         let range = UserRange::pages(address, length, MAP_MAX, 0)?;
+        not_channels(range, 0)?;
         let access = Access::from_number(access).ok_or(Error::new(ErrorKind::OutOfRange, 2, access))?;
         self.map_fresh(self.cell, range, access, |_, _, _| Ok(()))
     }
@@ -154,6 +225,7 @@ impl Caller<'_> {
     /// forget it; when they have, give the frames back.
     fn memory_unmap(&mut self, address: u64, length: u64) -> Result<u64, Error> {
         let range = UserRange::pages(address, length, MAP_MAX, 0)?;
+        not_channels(range, 0)?;
         // A hart's dispatch page and log stay: the kernel writes to them.
         let kernels_too = |page: u64| {
             let offset = page.wrapping_sub(HART_AREAS);
@@ -166,19 +238,12 @@ impl Caller<'_> {
         let _guard = self.cell.space.lock();
         let space = self.cell.space();
         let banished = range.each_page().filter(|page| space.banish(*page)).count();
-        if banished > 0 {
-            let wanted = self.cell.flush_wanted.fetch_add(1, Ordering::SeqCst) + 1;
-            crate::arch::registers::use_tables(space);
-            self.hart.flushed.store(wanted, Ordering::SeqCst);
-            for hart in self.cell.harts() {
-                if let Some(thread) = hart.place().filter(|thread| *thread != self.cpu.thread) {
-                    self.cpu.interrupt(thread, VECTOR_WAKE);
-                }
-            }
-        }
-        let wanted = self.cell.flush_wanted.load(Ordering::SeqCst);
-        let forgotten = |hart: &Hart| hart.place().is_none() || hart.flushed.load(Ordering::SeqCst) == wanted;
-        if !self.cell.harts().all(forgotten) {
+        let wanted = if banished > 0 {
+            cells::ask_to_forget(self.cpu, self.cell)
+        } else {
+            self.cell.flush_wanted.load(Ordering::SeqCst)
+        };
+        if !cells::has_forgotten(self.cell, wanted) {
             return Err(Error::plain(ErrorKind::Again));
         }
         for page in range.each_page() {
@@ -257,7 +322,8 @@ impl Caller<'_> {
             return Err(Error::new(ErrorKind::OutOfRange, 1, u64::from(harts)));
         }
         let cell = cells::create(self.cpu, name, harts, quota)?;
-        let handle = self.cell.handles.lock().insert(Object::Cell(cell), Rights::OBSERVE | Rights::CONTROL);
+        let handle =
+            self.cell.handles.lock().insert(Object::Cell(cell), Rights::OBSERVE | Rights::CONTROL | Rights::CONNECT);
         if handle.is_err() {
             while let Err(Error { kind: ErrorKind::Again, .. }) = cells::destroy(self.cpu, cell) {}
         }
@@ -270,6 +336,7 @@ impl Caller<'_> {
             return Err(Error::new(ErrorKind::WrongState, 0, handle));
         }
         let range = UserRange::pages(address, length, MAP_MAX, 1)?;
+        not_channels(range, 1)?;
         let access = Access::from_number(access).ok_or(Error::new(ErrorKind::OutOfRange, 3, access))?;
         if source == 0 {
             return self.map_fresh(target, range, access, |_, _, _| Ok(()));
@@ -305,13 +372,8 @@ impl Caller<'_> {
 
     fn cell_notify(&mut self, handle: u64) -> Result<u64, Error> {
         let target = self.target(handle, Rights::CONTROL)?;
-        let hart = target.hart(0).ok_or(Error::new(ErrorKind::WrongState, 0, handle))?;
-        hart.dispatch.post(Event::Notification);
-        // If it is loaded meanwhile it finds the event by itself.
-        if let Some(thread) = hart.place().filter(|thread| *thread != self.cpu.thread) {
-            self.cpu.interrupt(thread, VECTOR_WAKE);
-        }
-        let _ = inputs::report(self.cpu, target);
+        target.hart(0).ok_or(Error::new(ErrorKind::WrongState, 0, handle))?;
+        events::post(self.cpu, target, 0, Event::Notification);
         Ok(0)
     }
 
@@ -411,6 +473,27 @@ fn machine_info_bytes(info: &MachineInfo) -> [u8; size_of::<MachineInfo>()] {
     bytes
 }
 
+fn channel_info_bytes(info: &ChannelInfo) -> [u8; size_of::<ChannelInfo>()] {
+    let mut bytes = [0; size_of::<ChannelInfo>()];
+    let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    let words = [
+        pair(info.shape.capacity, info.shape.blocks),
+        pair(info.shape.block_bytes, info.shape.reserved),
+        info.rate_per_s,
+        pair(info.burst, info.role),
+        pair(info.handle, info.ended),
+        pair(info.peer_cell, info.is_whole),
+        info.address,
+    ];
+    let (names, numbers) = bytes.split_at_mut(2 * abi::call::NAME_MAX);
+    names[..abi::call::NAME_MAX].copy_from_slice(&info.name);
+    names[abi::call::NAME_MAX..].copy_from_slice(&info.peer);
+    for (place, word) in numbers.chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
 fn status_bytes(status: &CellStatus) -> [u8; size_of::<CellStatus>()] {
     let mut bytes = [0; size_of::<CellStatus>()];
     let words = [
@@ -426,6 +509,9 @@ fn status_bytes(status: &CellStatus) -> [u8; size_of::<CellStatus>()] {
         status.upcalls,
         status.console_full,
         status.console_waiting,
+        status.refused,
+        status.lent_ns,
+        status.borrowed_ns,
     ];
     for (place, word) in words.iter().enumerate() {
         bytes[place * 8..place * 8 + 8].copy_from_slice(&word.to_le_bytes());

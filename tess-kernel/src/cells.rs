@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use abi::account::{CellState, CellStatus};
 use abi::call::{Access, NAME_MAX};
 use abi::layout::{DISPATCH_OFFSET, LOG_OFFSET, STACK_TOP_OFFSET, hart_area};
-use abi::{Context, Error, ErrorKind, Handle, MAX_CELLS, Rights};
+use abi::{Context, Error, ErrorKind, Handle, MAX_CELLS, MAX_HANDLES, Rights};
 use kernel_core::console::Ring;
 use kernel_core::handles::HandleTable;
 use kernel_core::life::Life;
@@ -16,8 +16,9 @@ use spin::Mutex;
 
 use crate::arch::features::features;
 use crate::arch::firmware::MAX_THREADS;
-use crate::arch::registers::Bases;
+use crate::arch::registers::{self, Bases};
 use crate::arch::trap::VECTOR_WAKE;
+use crate::channels::{self, End};
 use crate::cpu::Cpu;
 use crate::memory::frames;
 use crate::memory::object::{self, Dispatch, FrameBox, Slot, VectorFrame};
@@ -34,6 +35,7 @@ pub(crate) const NOWHERE: u32 = u32::MAX;
 pub(crate) enum Object {
     Machine,
     Cell(&'static Cell),
+    Channel(End),
 }
 
 /// A place for a cell.
@@ -42,7 +44,7 @@ pub(crate) struct Cell {
     pub(crate) life: Life,
     pub(crate) quota: Quota,
     name: Mutex<[u8; NAME_MAX]>,
-    pub(crate) handles: Mutex<HandleTable<Object, 66>>,
+    pub(crate) handles: Mutex<HandleTable<Object, MAX_HANDLES>>,
     /// Guards changes of the address space, and reads of it that must not see a page vanish.
     pub(crate) space: Mutex<()>,
     root: AtomicU64,
@@ -61,6 +63,12 @@ pub(crate) struct Cell {
     pub(crate) short_periods: AtomicU64,
     /// The muxers' count of them when it was looked at last.
     pub(crate) short_periods_seen: AtomicU32,
+    /// Attempts that were refused for want of a handle or a right.
+    pub(crate) refused: AtomicU64,
+    /// Time of its activations in which harts of other cells ran that it had handed something to, in ns.
+    pub(crate) lent: AtomicU64,
+    /// Time in which its harts ran in others' activations, in ns.
+    pub(crate) borrowed: AtomicU64,
     destroy: Mutex<Destroy>,
 }
 
@@ -89,6 +97,8 @@ pub(crate) struct Hart {
     pub(crate) tick_at: AtomicU64,
     /// Until when it is parked; 0: it is not.
     pub(crate) parked_until: AtomicU64,
+    /// The handle of the channel by which it waits to be handed something, plus 1; 0: none.
+    pub(crate) waits_on: AtomicU64,
     /// The cell's `flush_wanted` that it has caught up with.
     pub(crate) flushed: AtomicU64,
     pub(crate) time: AtomicU64,
@@ -128,6 +138,11 @@ impl Hart {
     pub(crate) fn load(&self) -> (Context, Bases) {
         *self.registers.lock()
     }
+
+    /// Changes its registers while it is not loaded.
+    pub(crate) fn change_context(&self, change: impl FnOnce(&mut Context)) {
+        change(&mut self.registers.lock().0);
+    }
 }
 
 static CELLS: [Cell; MAX_CELLS] = {
@@ -149,6 +164,9 @@ static CELLS: [Cell; MAX_CELLS] = {
             reporter: Mutex::new(Reporter::new()),
             short_periods: AtomicU64::new(0),
             short_periods_seen: AtomicU32::new(0),
+            refused: AtomicU64::new(0),
+            lent: AtomicU64::new(0),
+            borrowed: AtomicU64::new(0),
             destroy: Mutex::new(Destroy { cursor: 0, returned: 0 }),
         }
     }; MAX_CELLS];
@@ -175,7 +193,9 @@ pub(crate) fn create(cpu: &mut Cpu, name: [u8; NAME_MAX], harts: u32, quota: u64
     // No plan has named the place since the last cell in it was destroyed, so nobody reads this.
     cell.inputs.clear();
     *cell.reporter.lock() = Reporter::new();
-    cell.short_periods.store(0, Ordering::Relaxed);
+    for counter in [&cell.refused, &cell.lent, &cell.borrowed, &cell.short_periods] {
+        counter.store(0, Ordering::Relaxed);
+    }
     cell.short_periods_seen.store(0, Ordering::Relaxed);
     cell.hart_count.store(harts, Ordering::Release);
     let result = build(cpu, cell, harts);
@@ -226,6 +246,7 @@ fn build(cpu: &mut Cpu, cell: &'static Cell, harts: u32) -> Result<(), Error> {
             running_on: AtomicU32::new(NOWHERE),
             tick_at: AtomicU64::new(0),
             parked_until: AtomicU64::new(0),
+            waits_on: AtomicU64::new(0),
             flushed: AtomicU64::new(0),
             time: AtomicU64::new(0),
             activations: AtomicU64::new(0),
@@ -286,9 +307,14 @@ impl Cell {
         Situation::Idle { until: Instant::from_nanos(until) }
     }
 
+    /// Its name, padded with zeroes.
+    pub(crate) fn name(&self) -> [u8; NAME_MAX] {
+        *self.name.lock()
+    }
+
     /// Calls `visit` with its name.
     pub(crate) fn with_name<R>(&self, visit: impl FnOnce(&str) -> R) -> R {
-        let name = *self.name.lock();
+        let name = self.name();
         let length = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
         visit(core::str::from_utf8(&name[..length]).unwrap_or("?"))
     }
@@ -315,6 +341,7 @@ impl Cell {
                 cpu.interrupt(thread, VECTOR_WAKE);
             }
         }
+        channels::cell_ended(cpu, self, state);
     }
 
     /// What is counted.
@@ -328,6 +355,9 @@ impl Cell {
             frames_quota: self.quota.limit(),
             console_full: self.console_full.load(Ordering::Relaxed),
             missed: self.short_periods.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            lent_ns: self.lent.load(Ordering::Relaxed),
+            borrowed_ns: self.borrowed.load(Ordering::Relaxed),
             console_waiting: self.ring.lock().as_ref().map_or(0, |ring| ring.waiting() as u64),
             ..CellStatus::default()
         };
@@ -352,6 +382,7 @@ impl Cell {
 /// [`ErrorKind::Again`] until all is done.
 pub(crate) fn destroy(cpu: &mut Cpu, cell: &'static Cell) -> Result<u64, Error> {
     cell.life.destroy()?;
+    channels::cell_destroyed(cpu, cell)?;
     let mut progress = cell.destroy.lock();
     let _guard = cell.space.lock();
     if let Some(ring) = cell.ring.lock().take() {
@@ -394,6 +425,26 @@ pub(crate) fn destroy(cpu: &mut Cpu, cell: &'static Cell) -> Result<u64, Error> 
     let returned = progress.returned;
     cell.life.free();
     Ok(returned)
+}
+
+/// Asks the hardware threads that have harts of a cell loaded to forget translations that were taken away. Returns what [`has_forgotten`] wants to know.
+pub(crate) fn ask_to_forget(cpu: &mut Cpu, cell: &Cell) -> u64 {
+    let wanted = cell.flush_wanted.fetch_add(1, Ordering::SeqCst) + 1;
+    if let Some(current) = cpu.muxing.current.filter(|current| core::ptr::eq(current.cell, cell)) {
+        registers::use_tables(cell.space());
+        current.hart.flushed.store(wanted, Ordering::SeqCst);
+    }
+    for hart in cell.harts() {
+        if let Some(thread) = hart.place().filter(|thread| *thread != cpu.thread) {
+            cpu.interrupt(thread, VECTOR_WAKE);
+        }
+    }
+    wanted
+}
+
+/// Whether all have. Harts that are not loaded forget when they are.
+pub(crate) fn has_forgotten(cell: &Cell, wanted: u64) -> bool {
+    cell.harts().all(|hart| hart.place().is_none() || hart.flushed.load(Ordering::SeqCst) >= wanted)
 }
 
 /// Whether some hardware thread could still have a hart of the cell loaded.

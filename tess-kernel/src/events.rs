@@ -2,10 +2,28 @@
 
 use core::sync::atomic::Ordering;
 
+use abi::Event;
 use abi::layout::{USER_BOTTOM, USER_TOP};
 
 use crate::arch::frame::{Frame, REPLACED, USER_FLAGS};
-use crate::cells::Hart;
+use crate::arch::trap::VECTOR_WAKE;
+use crate::cells::{Cell, Hart};
+use crate::cpu::Cpu;
+use crate::inputs;
+
+/// Posts an event to a hart of a cell, and sees to it that it is looked at: by the hardware thread that has the hart loaded, and by the muxers if the cell was idle.
+pub(crate) fn post(cpu: &mut Cpu, cell: &'static Cell, hart: usize, event: Event) {
+    let Some(hart) = cell.hart(hart) else { return };
+    if hart.dispatch.post(event) {
+        // Who posted it before has told, and the hart has not taken it yet.
+        return;
+    }
+    // If it is loaded meanwhile it finds the event by itself.
+    if let Some(thread) = hart.place().filter(|thread| *thread != cpu.thread) {
+        cpu.interrupt(thread, VECTOR_WAKE);
+    }
+    let _ = inputs::report(cpu, cell);
+}
 
 /// Makes the hart enter its event entry if an event is pending and not masked. False when the hart registered an entry or a stack that a
 /// cell cannot have.

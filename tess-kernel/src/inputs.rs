@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use muxer::inputs::{Advice, Found, Inputs};
+use muxer::inputs::{Advice, Found, Inputs, Situation};
 use muxer::{CellId, Instant, Plan, Repair, Replica};
 
 use crate::arch::trap::VECTOR_WAKE;
@@ -37,11 +37,16 @@ impl Inputs for Logs {
 
 /// Looks at what a cell is doing and tells the muxers if they should know. Returns when to look again, if a pause is too soon after the last one.
 pub(crate) fn report(cpu: &mut Cpu, cell: &'static Cell) -> Option<u64> {
+    report_as(cpu, cell, cell.situation())
+}
+
+/// The same for who knows better what the cell is doing.
+pub(crate) fn report_as(cpu: &mut Cpu, cell: &'static Cell, situation: Situation) -> Option<u64> {
     let id = CellId(cell.slot);
     let is_heard = cpu.muxing.plan().is_some_and(|plan| plan.hears(id));
     let mut reporter = cell.reporter.lock();
     let now = Instant::from_nanos(cpu.now());
-    let input = match reporter.advise(now, cell.situation(), is_heard, plans::timing()) {
+    let input = match reporter.advise(now, situation, is_heard, plans::timing()) {
         Advice::Nothing => return None,
         Advice::Later(at) => return Some(at.as_nanos()),
         Advice::Publish(input) => input,

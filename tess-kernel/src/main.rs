@@ -12,11 +12,13 @@
 mod arch;
 mod calls;
 mod cells;
+mod channels;
 mod console;
 mod cpu;
 mod crash;
 mod dispatch;
 mod events;
+mod handover;
 mod inputs;
 #[allow(unsafe_code, reason = "memory")]
 mod memory;

@@ -7,7 +7,7 @@
 use core::sync::atomic::Ordering;
 
 use abi::account::Activation;
-use muxer::{CellId, Decision, Instant, Plan, Policy, Replica, Run, Trouble};
+use muxer::{CellId, Decision, Instant, Plan, Policy, Replica, Run, ThreadSet, Trouble};
 
 use crate::arch::frame::Frame;
 use crate::arch::registers;
@@ -15,6 +15,7 @@ use crate::arch::trap::VECTOR_ACTIVATE;
 use crate::cells::{self, Cell, Hart};
 use crate::cpu::{self, Cpu};
 use crate::events;
+use crate::handover;
 use crate::inputs::{self, DIVERGENCES, Logs};
 use crate::plans;
 use crate::sleep;
@@ -42,6 +43,8 @@ pub(crate) struct Current {
     run: Run,
     /// When it started, in ns.
     started: u64,
+    /// The hart whose activation this is, if it is not this one's: it has handed something over. It stays claimed.
+    lender: Option<(&'static Cell, &'static Hart)>,
 }
 
 /// A hardware thread's muxer.
@@ -243,20 +246,102 @@ fn broadcast(cpu: &mut Cpu, now: u64) {
     }
 }
 
-/// Takes the current hart off this hardware thread, its registers stored.
+/// Takes the current hart off this hardware thread, its registers stored; and with it the one whose activation it is.
 fn suspend(cpu: &mut Cpu, frame: &Frame) {
     cpu.muxing.vacant = None;
     let Some(current) = cpu.muxing.current.take() else { return };
+    store(cpu, frame, &current);
+    // The old cell's tables may be given back once nobody has the hart.
+    registers::use_kernel_tables();
+    current.hart.release();
+    if let Some((_, lender)) = current.lender {
+        lender.release();
+        handover::stopped(cpu, current.cell);
+    }
+}
+
+/// Stores the state of the current hart, and accounts for its time.
+fn store(cpu: &Cpu, frame: &Frame, current: &Current) {
     let hart = current.hart;
     if frame.is_user() {
         hart.store_context(&frame.context());
     }
     hart.store_bases();
     hart.vector.lock().area().save();
-    hart.time.fetch_add(cpu.entered.saturating_sub(current.started), Ordering::Relaxed);
-    // The old cell's tables may be given back once nobody has the hart.
-    registers::use_kernel_tables();
-    hart.release();
+    let time = cpu.entered.saturating_sub(current.started);
+    hart.time.fetch_add(time, Ordering::Relaxed);
+    if let Some((lender, _)) = current.lender {
+        lender.lent.fetch_add(time, Ordering::Relaxed);
+        current.cell.borrowed.fetch_add(time, Ordering::Relaxed);
+    }
+}
+
+/// Loads the state of a hart that this hardware thread has claimed. Its registers come into the frame unless it is parked.
+fn load(cpu: &Cpu, frame: &mut Frame, cell: &Cell, hart: &Hart) {
+    hart.flushed.store(cell.flush_wanted.load(Ordering::SeqCst), Ordering::SeqCst);
+    registers::use_tables(cell.space());
+    hart.vector.lock().area().load();
+    let (context, bases) = hart.load();
+    bases.load();
+    let timebase = cpu.timebase;
+    hart.dispatch.place(
+        cpu.thread as u32,
+        abi::Timebase { offset: timebase.offset(), multiplier: timebase.multiplier(), error_ns: plans::clock_error() },
+    );
+    if hart.parked_until.load(Ordering::Relaxed) == 0 {
+        frame.load_user(&context);
+    }
+}
+
+/// Goes over from the current hart to another one, which is claimed, within the activation.
+pub(crate) fn hand_over(cpu: &mut Cpu, frame: &mut Frame, cell: &'static Cell, hart: &'static Hart) {
+    let Some(current) = cpu.muxing.current.take() else { return };
+    store(cpu, frame, &current);
+    let lender = match current.lender {
+        None => Some((current.cell, current.hart)),
+        lender => {
+            registers::use_kernel_tables();
+            current.hart.release();
+            handover::stopped(cpu, current.cell);
+            // Back to whose activation it is: nobody lends any more.
+            lender.filter(|(_, lender)| !core::ptr::eq(*lender, hart))
+        }
+    };
+    *frame = cpu.idle_frame();
+    load(cpu, frame, cell, hart);
+    cpu.muxing.current = Some(Current { cell, hart, run: current.run, started: cpu.entered, lender });
+}
+
+/// Whether this is the hart in whose activation the current one runs.
+pub(crate) fn is_lender(cpu: &Cpu, hart: &Hart) -> bool {
+    let lender = cpu.muxing.current.and_then(|current| current.lender);
+    lender.is_some_and(|(_, lender)| core::ptr::eq(lender, hart))
+}
+
+/// Whether the plan has a cell of one hart on this hardware thread.
+pub(crate) fn is_at_home(cpu: &Cpu, cell: &Cell) -> bool {
+    let entry = cpu.muxing.plan().and_then(|plan| plan.entry(id_of(cell)));
+    entry.is_some_and(|entry| entry.threads == ThreadSet::range(cpu.thread, 1))
+}
+
+/// The hart that lends its time wants it back: it has an event, its tick is due, or the one that runs has nothing to do any more.
+fn take_back(cpu: &mut Cpu, frame: &mut Frame) -> bool {
+    let Some(current) = cpu.muxing.current else { return false };
+    let Some((cell, hart)) = current.lender else { return false };
+    // Its translations are not in the processor while another cell's are.
+    hart.flushed.store(cell.flush_wanted.load(Ordering::SeqCst), Ordering::SeqCst);
+    let tick = hart.tick_at.load(Ordering::Relaxed);
+    if tick != 0 && cpu.now() >= tick {
+        hart.tick_at.store(0, Ordering::Relaxed);
+        hart.dispatch.post(abi::Event::Tick);
+    }
+    let is_over = !current.cell.life.is_running()
+        || current.hart.parked_until.load(Ordering::Relaxed) != 0 && current.hart.dispatch.pending() == 0;
+    if !is_over && cell.life.is_running() && hart.dispatch.pending() == 0 {
+        return false;
+    }
+    hand_over(cpu, frame, cell, hart);
+    true
 }
 
 /// Loads a hart and holds until its activation's instant. On return the frame is the hart's, unless it is parked or cannot be had.
@@ -278,19 +363,7 @@ fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
         }
         core::hint::spin_loop();
     }
-    hart.flushed.store(cell.flush_wanted.load(Ordering::SeqCst), Ordering::SeqCst);
-    registers::use_tables(cell.space());
-    hart.vector.lock().area().load();
-    let (context, bases) = hart.load();
-    bases.load();
-    let timebase = cpu.timebase;
-    hart.dispatch.place(
-        cpu.thread as u32,
-        abi::Timebase { offset: timebase.offset(), multiplier: timebase.multiplier(), error_ns: plans::clock_error() },
-    );
-    if hart.parked_until.load(Ordering::Relaxed) == 0 {
-        frame.load_user(&context);
-    }
+    load(cpu, frame, cell, hart);
     let switched = cpu.now();
     let entered = hold(cpu, since);
     let tolerance = cpu.muxing.tolerance();
@@ -313,7 +386,7 @@ fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
         switch_ns: switched.saturating_sub(cpu.entered).min(u64::from(u32::MAX)) as u32,
         plan: cpu.muxing.number() as u32,
     });
-    cpu.muxing.current = Some(Current { cell, hart, run, started: entered });
+    cpu.muxing.current = Some(Current { cell, hart, run, started: entered, lender: None });
 }
 
 /// Adds to a cell's account the periods in which its reserve fell short, since the last activation. All its hardware threads count the same ones, so one adds them. The count begins again where a new plan
@@ -369,6 +442,7 @@ fn hold(cpu: &mut Cpu, until: u64) -> u64 {
 /// The current hart's affairs: its cell may have ended, its translations may be old, it may be parked, and events may be due.
 fn settle(cpu: &mut Cpu, frame: &mut Frame) {
     cpu.muxing.look_again = 0;
+    while take_back(cpu, frame) {}
     let Some(current) = cpu.muxing.current else { return };
     if !current.cell.life.is_running() {
         suspend(cpu, frame);
@@ -399,6 +473,7 @@ fn settle(cpu: &mut Cpu, frame: &mut Frame) {
             return;
         }
         // Muxers know of it: the instant was in the input, or who posted the event has reported it.
+        hart.waits_on.store(0, Ordering::SeqCst);
         hart.parked_until.store(0, Ordering::SeqCst);
         if !frame.is_user() {
             let (context, _) = hart.load();
@@ -439,7 +514,8 @@ fn arm(cpu: &mut Cpu, frame: &mut Frame) -> bool {
     if let Some(current) = &cpu.muxing.current {
         let hart = current.hart;
         let parked = hart.parked_until.load(Ordering::Relaxed);
-        for instant in [hart.tick_at.load(Ordering::Relaxed), parked, cpu.muxing.look_again] {
+        let lenders = current.lender.map_or(0, |(_, lender)| lender.tick_at.load(Ordering::Relaxed));
+        for instant in [hart.tick_at.load(Ordering::Relaxed), parked, cpu.muxing.look_again, lenders] {
             if instant != 0 {
                 at = at.min(instant);
             }

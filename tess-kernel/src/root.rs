@@ -60,7 +60,10 @@ pub(crate) fn launch(cpu: &mut Cpu, range: Range, archive: &'static [u8]) -> Res
         cell.space().map(address, frame, Access::Read, true, || frames::take(cpu, &cell.quota)).map_err(memory)?;
     }
     let all = Rights::all();
-    cell.handles.lock().set(Handle::MACHINE, Object::Machine, all);
+    let mut handles = cell.handles.lock();
+    handles.set(Handle::MACHINE, Object::Machine, all);
+    handles.set(Handle::OWN_CELL, Object::Cell(cell), Rights::OBSERVE | Rights::CONNECT);
+    drop(handles);
     cell.start(entry).map_err(memory)?;
     let entries =
         [Entry { cell: crate::muxing::id_of(cell), threads: ThreadSet::from_bits(1), policy: Policy::Dedicated }];

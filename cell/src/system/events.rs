@@ -33,6 +33,11 @@ impl Slot {
 
 static TICK: Slot = Slot::new();
 static NOTIFICATION: Slot = Slot::new();
+static CHANNEL: Slot = Slot::new();
+
+/// For each hart: an event of a channel came that [`wait_for_channel`] has not returned yet.
+static CHANNELS: [AtomicBool; abi::MAX_HARDWARE_THREADS] =
+    [const { AtomicBool::new(false) }; abi::MAX_HARDWARE_THREADS];
 
 /// A notification came that [`wait_for_notification`] has not returned yet.
 static NOTIFIED: AtomicBool = AtomicBool::new(false);
@@ -45,6 +50,24 @@ pub fn on_tick(handler: Handler) {
 /// Sets the handler of notifications. They come to hart 0; several that come close together may be one. If a tick is due too, it is handled first.
 pub fn on_notification(handler: Handler) {
     NOTIFICATION.set(handler);
+}
+
+/// Sets the handler of events of channels, for all harts.
+pub fn on_channel(handler: Handler) {
+    CHANNEL.set(handler);
+}
+
+/// Parks this hart until an event of a channel comes that is bound to it, a tick is due, or the instant has come; `u64::MAX` for no instant. Returns whether there was one
+/// since this was called last here, and does not park if there was. It does not say of which channel. Otherwise as [`wait_for_notification`].
+pub fn wait_for_channel(until_ns: u64) -> bool {
+    let Some(came) = CHANNELS.get(pages::own_hart() as usize) else { return true };
+    mask();
+    if !came.load(Ordering::SeqCst) {
+        // The call has no argument that could be wrong.
+        let _ = calls::park(until_ns);
+    }
+    unmask();
+    came.swap(false, Ordering::SeqCst)
 }
 
 /// For hart 0: parks it until the cell is notified, a tick is due, or the instant has come; `u64::MAX` for no instant. Returns whether the cell was notified
@@ -109,7 +132,12 @@ extern "C" fn handle(page: *mut DispatchPage) {
     if pending & Event::Notification as u32 != 0 {
         NOTIFIED.store(true, Ordering::SeqCst);
     }
-    for (event, slot) in [(Event::Tick, &TICK), (Event::Notification, &NOTIFICATION)] {
+    if pending & Event::Channel as u32 != 0
+        && let Some(came) = CHANNELS.get(pages::own_hart() as usize)
+    {
+        came.store(true, Ordering::SeqCst);
+    }
+    for (event, slot) in [(Event::Tick, &TICK), (Event::Notification, &NOTIFICATION), (Event::Channel, &CHANNEL)] {
         if let Some(handler) = slot.get().filter(|_| pending & event as u32 != 0) {
             // SAFETY: events are masked, so the kernel does not touch `saved` until the resume sequence unmasks them, and no other hart uses
             // this hart's `saved`.

@@ -25,3 +25,37 @@ pub(crate) fn call(number: u64, arguments: [u64; 5]) -> Result<u64, Error> {
     }
     Error::decode(status, value)
 }
+
+/// A message as it travels in registers: the tag and seven words.
+pub(crate) type Registers = [u64; 8];
+
+/// Makes the call that hands a message over and waits for one.
+pub(crate) fn hand_over(send: u64, receive: u64, message: Registers) -> Result<Registers, Error> {
+    let [tag, a, b, c, d, e, f, g] = message;
+    let (status, value);
+    let mut words = [a, b, c, d, e, f, g];
+    let [a, b, c, d, e, f, g] = &mut words;
+    // SAFETY: as above, but the kernel also changes the registers that carry the message; it touches no memory.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            inlateout("rax") abi::Call::ChannelHandOver as u64 => status,
+            in("rdi") send,
+            in("rsi") receive,
+            inlateout("rdx") tag => value,
+            inlateout("r8") *a,
+            inlateout("r9") *b,
+            inlateout("r10") *c,
+            inlateout("r12") *d,
+            inlateout("r13") *e,
+            inlateout("r14") *f,
+            inlateout("r15") *g,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    let tag = Error::decode(status, value)?;
+    let [a, b, c, d, e, f, g] = words;
+    Ok([tag, a, b, c, d, e, f, g])
+}

@@ -71,6 +71,16 @@ impl<T: Copy, const N: usize> HandleTable<T, N> {
         }
     }
 
+    /// The first slot from `first` on whose object is wanted, with its handle.
+    pub fn find(&self, first: usize, is_wanted: impl Fn(&T) -> bool) -> Option<(usize, Handle)> {
+        self.slots.iter().enumerate().skip(first).find_map(|(place, slot)| match slot {
+            Slot::Used { generation, object, .. } if is_wanted(object) => {
+                Some((place, Handle::from_parts(place as u16, *generation)))
+            }
+            _ => None,
+        })
+    }
+
     /// Takes a handle out. The handle, and every copy of it, names nothing from now on.
     pub fn remove(&mut self, handle: Handle) {
         let Some(slot) = self.slots.get_mut(usize::from(handle.slot())) else { return };
@@ -112,6 +122,16 @@ mod tests {
             table.remove(handle);
         }
         assert!(table.insert(1, Rights::OBSERVE).is_err());
+    }
+
+    #[test]
+    fn objects_are_found_from_a_slot_on() {
+        let mut table = HandleTable::<u32, 6>::new();
+        let handles = [10, 11, 20].map(|object| table.insert(object, Rights::OBSERVE).expect("a slot is free"));
+        assert_eq!(table.find(0, |object| *object < 20), Some((2, handles[0])));
+        assert_eq!(table.find(3, |object| *object < 20), Some((3, handles[1])));
+        assert_eq!(table.find(4, |object| *object < 20), None);
+        assert_eq!(table.find(usize::MAX, |_| true), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use kernel_core::frames::Frame;
+
 use super::tables::{self, GLOBAL, LARGE, NO_EXECUTE, PRESENT, UNCACHED, WRITABLE};
 use super::{DEVICES, DIRECT_MAP, KERNEL_OFFSET, PAGE, STACKS, boot, physical};
 use crate::arch::features::features;
@@ -27,6 +29,7 @@ const FATAL_STACK: u64 = 16 * 1024;
 const STACK_AREA: u64 = 256 * 1024;
 
 static ROOT: AtomicU64 = AtomicU64::new(0);
+static BLANK: AtomicU64 = AtomicU64::new(0);
 static NEXT_DEVICE: AtomicU64 = AtomicU64::new(DEVICES);
 
 /// Where the image lies in physical memory, in whole 2 MiB: it has no other mapping than its own.
@@ -46,6 +49,11 @@ pub(crate) fn root() -> u64 {
     ROOT.load(Ordering::Relaxed)
 }
 
+/// A frame of zeroes that nobody writes to.
+pub(crate) fn blank() -> Frame {
+    Frame::containing(BLANK.load(Ordering::Relaxed))
+}
+
 fn allocate() -> Result<u64, core::convert::Infallible> {
     Ok(boot::take(PAGE))
 }
@@ -58,6 +66,7 @@ fn map(virtual_address: u64, entry: u64, level: u32) {
 /// Builds the tables and switches to them. `ranges` is the memory that the direct map must show.
 pub(crate) fn build(ranges: impl Iterator<Item = (u64, u64)>) {
     ROOT.store(boot::take(PAGE), Ordering::Relaxed);
+    BLANK.store(boot::take(PAGE), Ordering::Relaxed);
     // Every entry of the root that the kernel will ever use exists before the first cell copies them.
     for area in [DIRECT_MAP, STACKS, DEVICES, KERNEL_OFFSET] {
         let table = boot::take(PAGE);

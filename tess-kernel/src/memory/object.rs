@@ -186,9 +186,9 @@ impl Dispatch {
         self.word(offset_of!(DispatchPage, pending)).load(Ordering::SeqCst)
     }
 
-    /// Adds an event.
-    pub(crate) fn post(self, event: abi::Event) {
-        self.word(offset_of!(DispatchPage, pending)).fetch_or(event as u32, Ordering::SeqCst);
+    /// Adds an event. Returns whether it was pending already.
+    pub(crate) fn post(self, event: abi::Event) -> bool {
+        self.word(offset_of!(DispatchPage, pending)).fetch_or(event as u32, Ordering::SeqCst) & event as u32 != 0
     }
 
     /// Saves the interrupted context.

@@ -122,6 +122,23 @@ impl Space {
         (waits && tables::replace(self.root(), address, entry, 0)).then(|| Frame::containing(tables::address_of(entry)))
     }
 
+    /// Puts a blank page in the place of a borrowed one, with the same access. What is not there, or not borrowed, stays as it is.
+    pub(crate) fn blank(self, address: u64, blank: Frame) {
+        let (entry, level) = tables::find(self.root(), address);
+        if level == 1 && entry & PRESENT != 0 && entry & BORROWED != 0 {
+            let new = entry & !tables::address_of(u64::MAX) | blank.address();
+            tables::replace(self.root(), address, entry, new);
+        }
+    }
+
+    /// Takes a borrowed page away.
+    pub(crate) fn drop_borrowed(self, address: u64) {
+        let (entry, level) = tables::find(self.root(), address);
+        if level == 1 && entry & PRESENT != 0 && entry & BORROWED != 0 {
+            tables::replace(self.root(), address, entry, 0);
+        }
+    }
+
     /// Takes the next frame out of the space: pages first, then the tables that became empty, last the root. `cursor` (0 at first)
     /// remembers where to go on, so that taking everything costs each entry once. The space is in no hardware thread.
     pub(crate) fn take_apart(self, cursor: &mut u64) -> Taken {
