@@ -30,4 +30,4 @@ pub use parse::parse;
 pub use quantity::{Bytes, Nanoseconds};
 #[cfg(feature = "host")]
 pub use quantity::{parse_duration, parse_size};
-pub use system::{Activation, Cell, Expect, Policy, Root, System, Threads, ThreadsError};
+pub use system::{Activation, Cell, Channel, Contract, Expect, Policy, Root, System, Threads, ThreadsError};

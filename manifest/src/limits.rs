@@ -49,3 +49,21 @@ pub const RUN_NS: RangeInclusive<u64> = 1_000_000..=30 * 24 * 3600 * 1_000_000_0
 
 /// The interval of the live view, in ns, where it is not 0.
 pub const STATUS_NS: RangeInclusive<u64> = 100_000_000..=60_000_000_000;
+
+/// Channels of a system.
+pub const CHANNELS_MAX: usize = 256;
+
+/// Messages that a channel holds.
+pub const CAPACITY: RangeInclusive<u32> = 1..=65_536;
+
+/// Messages per second that a sender can be promised.
+pub const RATE: RangeInclusive<u32> = 1..=1_000_000_000;
+
+/// Blocks of a channel's bulk memory.
+pub const BLOCKS: RangeInclusive<u32> = 1..=4_096;
+
+/// Bytes of a block.
+pub const BLOCK_BYTES: RangeInclusive<u64> = 4096..=4 << 20;
+
+/// Bytes of all blocks of a channel.
+pub const BULK_BYTES: u64 = 8 << 20;

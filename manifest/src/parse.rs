@@ -1,5 +1,6 @@
 //! Reading the TOML text. Every mistake is collected with its place; `value` knows the kinds of values, `policy` the policies.
 
+mod channel;
 mod policy;
 mod value;
 
@@ -39,7 +40,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<System, Vec<Mistake>> {
 
 /// The whole file. `None` only if a mistake was noted, as for all readers here.
 fn system(mistakes: &mut Mistakes<'_>, document: &DeTable<'_>) -> Option<System> {
-    let top = Section::new(mistakes, document, 0..0, "a manifest", &["system", "root", "cell"]);
+    let top = Section::new(mistakes, document, 0..0, "a manifest", &["system", "root", "cell", "channel"]);
     let header = top.required(mistakes, "system").and_then(|value| table(mistakes, value, "[system]"));
     let root = match top.get("root") {
         Some(value) => table(mistakes, value, "[root]").and_then(|root| read_root(mistakes, root, value.span())),
@@ -49,6 +50,9 @@ fn system(mistakes: &mut Mistakes<'_>, document: &DeTable<'_>) -> Option<System>
     if let Some(root) = &root {
         check_conflicts(mistakes, root, &cells);
     }
+
+    let names: Vec<&str> = cells.iter().map(|placed| placed.cell.name.as_str()).collect();
+    let channels = channel::read_all(mistakes, &top, &names);
 
     let known = ["name", "about", "slice", "tolerance", "for", "status", "activation"];
     let header_place = top.get("system").map_or(0..0, Spanned::span);
@@ -65,7 +69,8 @@ fn system(mistakes: &mut Mistakes<'_>, document: &DeTable<'_>) -> Option<System>
     let choices = [("hold", Activation::Hold), ("ipi", Activation::Ipi)];
     let activation = header.choice(mistakes, "activation", &choices);
     let cells = cells.into_iter().map(|placed| placed.cell).collect();
-    Some(System { name: name?, about, slice_ns, tolerance_ns, run_for_ns, status_ns, activation, root: root?, cells })
+    let (name, root) = (name?, root?);
+    Some(System { name, about, slice_ns, tolerance_ns, run_for_ns, status_ns, activation, root, cells, channels })
 }
 
 fn read_root(mistakes: &mut Mistakes<'_>, root: &DeTable<'_>, place: Range<usize>) -> Option<Root> {

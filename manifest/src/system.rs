@@ -29,6 +29,36 @@ pub struct System {
     pub root: Root,
     /// All other cells, in the order of the file. Names are unique.
     pub cells: Vec<Cell>,
+    /// The channels between them, each way of each pair.
+    pub channels: Vec<Channel>,
+}
+
+/// A channel from one cell to another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// What both know it by; several may have the same.
+    pub name: String,
+    /// The cell that sends.
+    pub from: String,
+    /// The cell that receives.
+    pub to: String,
+    /// Messages that it holds ([`limits::CAPACITY`]).
+    pub capacity: u32,
+    /// Blocks of bulk memory; 0 for none.
+    pub blocks: u32,
+    /// Bytes of each; a multiple of a page.
+    pub block_bytes: u32,
+    /// What the sender is promised, and held to; without it, as much as the receiver can take.
+    pub contract: Option<Contract>,
+}
+
+/// What a sender may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    /// Messages per second, in the long run ([`limits::RATE`]).
+    pub rate_per_s: u32,
+    /// Messages at once.
+    pub burst: u32,
 }
 
 /// How gangs are activated.

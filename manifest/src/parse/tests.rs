@@ -345,3 +345,48 @@ proptest! {
         let _ = System::from_compact(&bytes);
     }
 }
+
+const PAIR: &str = "[system]\nname = \"s\"\n[[cell]]\nname = \"a\"\npolicy = \"best-effort\"\n[[cell]]\nname = \"b\"\npolicy = \"best-effort\"\n";
+
+fn with_channel(lines: &str) -> String {
+    format!("{PAIR}[[channel]]\nname = \"x\"\n{lines}\n")
+}
+
+#[test]
+fn channels_go_from_each_to_each_and_back() {
+    let text =
+        with_channel("from = [\"a\", \"root\"]\nto = \"b\"\ntwo-way = true\ncontract = { rate = 1000, burst = 4 }");
+    let system = parse(&text, "s.toml").expect("it is good");
+    let ways: Vec<(&str, &str, Option<u32>)> = system
+        .channels
+        .iter()
+        .map(|channel| {
+            let rate = channel.contract.map(|contract| contract.rate_per_s);
+            (channel.from.as_str(), channel.to.as_str(), rate)
+        })
+        .collect();
+    let expected = [("a", "b", Some(1000)), ("b", "a", None), ("root", "b", Some(1000)), ("b", "root", None)];
+    assert_eq!(ways, expected);
+    assert_eq!((system.channels[0].capacity, system.channels[0].blocks), (64, 0));
+    let text = with_channel("from = \"a\"\nto = \"b\"\ncapacity = 1\nbulk = { blocks = 3, size = \"8 KiB\" }");
+    let channel = parse(&text, "s.toml").expect("it is good").channels.remove(0);
+    assert_eq!((channel.capacity, channel.blocks, channel.block_bytes), (1, 3, 8192));
+}
+
+#[test]
+fn mistakes_in_channels_say_what_would_be_right() {
+    for (lines, expected) in [
+        ("to = \"b\"", "lacks `from`"),
+        ("from = \"a\"\nto = \"bb\"", "there is no cell `bb`; did you mean `b`?"),
+        ("from = \"a\"\nto = \"a\"", "a channel connects two cells, and `a` is one"),
+        ("from = [\"a\", \"a\"]\nto = \"b\"", "`a` is in the list twice"),
+        ("from = \"a\"\nto = \"b\"\ncapacity = 0", "from 1 to 65536"),
+        ("from = \"a\"\nto = \"b\"\nbulk = { blocks = 4096, size = \"4 MiB\" }", "at most 8 MiB together"),
+        ("from = \"a\"\nto = \"b\"\ncontract = { burst = 1 }", "a contract needs its `rate`"),
+    ] {
+        let found = messages(&with_channel(lines));
+        assert!(found.iter().any(|message| message.contains(expected)), "{lines}: {found:?}");
+    }
+    let many = format!("{PAIR}{}", "[[channel]]\nname = \"x\"\nfrom = \"a\"\nto = \"b\"\n".repeat(257));
+    assert!(messages(&many).iter().any(|message| message.contains("at most 256 channels")));
+}

@@ -51,6 +51,8 @@ impl<'a, 'i> Section<'a, 'i> {
                 "system" => "begin with `[system]` and its `name = \"...\"`",
                 "name" => "add `name = \"...\"`",
                 "policy" => "add for example `policy = { best-effort = { weight = 100 } }`",
+                "from" => "name the cell that sends, or several: `from = [\"a\", \"b\"]`",
+                "to" => "name the cell that receives, or several: `to = [\"a\", \"b\"]`",
                 "budget" => "add for example `budget = \"1 ms\"`, what it may use in every period",
                 "length" => "add for example `length = \"2 ms\"`",
                 _ => "add for example `period = \"50 ms\"`",

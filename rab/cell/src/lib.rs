@@ -29,6 +29,8 @@ pub mod verdict;
 #[cfg(not(test))]
 pub mod archive;
 #[cfg(not(test))]
+pub mod channels;
+#[cfg(not(test))]
 pub mod console;
 #[cfg(not(test))]
 pub mod loader;

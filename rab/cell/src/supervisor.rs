@@ -16,7 +16,7 @@ use crate::member::{LogBuffer, Member, Phase};
 use crate::report::{self, Live};
 use crate::table::quoted;
 use crate::verdict::{self, Fate};
-use crate::{console, counters, promise, refusal, say};
+use crate::{channels, console, counters, promise, refusal, say};
 
 /// No pumping in the last part of a window, in ns: a call that runs over the window's end would take time from others.
 const RESERVE: u64 = 200_000;
@@ -102,6 +102,9 @@ impl Supervisor {
             member
         });
         let members: Vec<Member> = members.collect();
+        for failure in connect(&system, &members, None) {
+            say!("{failure}.");
+        }
         say!("");
         report::resources(&system, &root, &members).iter().for_each(|line| say!("{line}"));
         for member in &members {
@@ -329,6 +332,7 @@ impl Supervisor {
     /// Takes back what ended cells had, and starts again those that are to be started again.
     fn bury(&mut self) {
         let now = time::now();
+        let mut reborn: Vec<String> = Vec::new();
         for member in &mut self.members {
             if let Phase::Ending(handle) = member.phase {
                 let waited = now.saturating_sub(member.ended_ns) > LAST_WORDS;
@@ -355,8 +359,16 @@ impl Supervisor {
                 let name = &member.spec.name;
                 match &member.fate {
                     Fate::NotStarted(why) => say!("{name} cannot be started again: {why}."),
-                    _ => say!("{name} is started again."),
+                    _ => {
+                        say!("{name} is started again.");
+                        reborn.push(name.clone());
+                    }
                 }
+            }
+        }
+        for name in reborn {
+            for failure in connect(&self.system, &self.members, Some(&name)) {
+                say!("{failure}.");
             }
         }
     }
@@ -415,6 +427,23 @@ impl Supervisor {
                 }
             }
         }
+    }
+}
+
+/// Makes the channels of the manifest between cells that run; of one cell only, if it is named. What could not be made is said in sentences.
+fn connect(system: &System, members: &[Member], only: Option<&str>) -> Vec<String> {
+    let concerns = |name: &str| only.is_none_or(|only| only == name);
+    let wanted = system.channels.iter().filter(|channel| concerns(&channel.from) || concerns(&channel.to));
+    channels::connect(wanted, |name| match name {
+        "root" => Some(Handle::OWN_CELL),
+        name => running(members, name),
+    })
+}
+
+fn running(members: &[Member], name: &str) -> Option<Handle> {
+    match members.iter().find(|member| member.spec.name == name)?.phase {
+        Phase::Running(handle) => Some(handle),
+        _ => None,
     }
 }
 

@@ -43,6 +43,13 @@ impl Loaded {
             entries.push(place_in_plan(handle, Claim { threads, policy: cell.policy }));
             cells.push(handle);
         }
+        let handle = |name: &str| match name {
+            "root" => Some(Handle::OWN_CELL),
+            name => cells.get(system.cells.iter().position(|cell| cell.name == name)?).copied(),
+        };
+        if let Some(failure) = rab_cell::channels::connect(&system.channels, handle).into_iter().next() {
+            return Err(failure);
+        }
         let header =
             PlanHeader { slice_ns: system.slice_ns, tolerance_ns: system.tolerance_ns, ..PlanHeader::default() };
         Ok(Self { args: system.root.args, entries, cells, header })
