@@ -193,8 +193,7 @@ impl<B: Bell> BlockingReceiver<B> {
         self.wait_for(deadline)?;
         let message = self.end.try_receive()?;
         self.notify_of_grants();
-        // It was there, and nobody else takes it; what a hostile sender takes back it has not sent.
-        message.ok_or(WaitError::DeadlinePassed)
+        message.ok_or_else(|| self.end.retracted().into())
     }
 
     /// Receives as many messages as there are and fit, and waits for the first until this instant. Returns how many; 0 only if there is no place for one.
@@ -208,6 +207,9 @@ impl<B: Bell> BlockingReceiver<B> {
     ) -> Result<usize, WaitError<B::Error>> {
         self.wait_for(deadline)?;
         let count = self.end.receive_batch(messages)?;
+        if count == 0 && !messages.is_empty() {
+            return Err(self.end.retracted().into());
+        }
         self.notify_of_grants();
         Ok(count)
     }
@@ -220,7 +222,8 @@ impl<B: Bell> BlockingReceiver<B> {
     pub fn peek_until(&mut self, deadline: Option<u64>) -> Result<View<'_>, WaitError<B::Error>> {
         self.notify_of_grants();
         self.wait_for(deadline)?;
-        self.end.peek()?.ok_or(WaitError::DeadlinePassed)
+        let retracted = self.end.retracted();
+        self.end.peek()?.ok_or(WaitError::Broken(retracted))
     }
 
     /// Wakes the sender if it waits for credits, or for blocks that were given back.

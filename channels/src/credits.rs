@@ -12,13 +12,18 @@ pub struct Contract {
 /// One message, in the unit in which a [`Bucket`] counts: it gains the rate in each nanosecond.
 const MESSAGE: u64 = 1_000_000_000;
 
-/// A token bucket that keeps a [`Contract`]: credits that were given and are not used yet count as being in it. So in any span of `t` seconds at most
+/// A token bucket that keeps a [`Contract`]. Credits that were given and are not used yet count as being in it, so that in any span of `t` seconds at most
 /// `burst + rate_per_s * t` messages come, whenever the sender chooses to use its credits. Nothing is lost to rounding.
+///
+/// Who gives the credits does not see when they are used, only that they were when it looks: until then they fill the bucket. A receiver that looks
+/// seldom should therefore offer a burst as large as what comes at the rate in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
     contract: Contract,
-    /// What is in it, in billionths of a message.
+    /// What is in it to be given, in billionths of a message.
     level: u64,
+    /// Credits that were given and were not used when it was last refilled, or given since.
+    unused: u32,
     /// When that was, in ns.
     at: u64,
 }
@@ -27,7 +32,7 @@ impl Bucket {
     /// A full one, at `now_ns`.
     #[must_use]
     pub const fn new(contract: Contract, now_ns: u64) -> Self {
-        Self { contract, level: contract.burst as u64 * MESSAGE, at: now_ns }
+        Self { contract, level: contract.burst as u64 * MESSAGE, unused: 0, at: now_ns }
     }
 
     /// The contract.
@@ -36,12 +41,13 @@ impl Bucket {
         self.contract
     }
 
-    /// Fills in what has come until `now_ns`, while so many credits are `unused`. An instant before the last one changes nothing.
+    /// Fills in what has come until `now_ns`, when so many of the credits that were given are `unused`. An instant before the last one counts as that.
     pub fn refill(&mut self, now_ns: u64, unused: u32) {
         let elapsed = now_ns.saturating_sub(self.at);
         let gain = elapsed.saturating_mul(u64::from(self.contract.rate_per_s));
-        let most = u64::from(self.contract.burst.saturating_sub(unused)) * MESSAGE;
+        let most = u64::from(self.contract.burst.saturating_sub(self.unused)) * MESSAGE;
         self.level = self.level.saturating_add(gain).min(most);
+        self.unused = unused;
         self.at = self.at.max(now_ns);
     }
 
@@ -50,6 +56,7 @@ impl Bucket {
     pub fn take(&mut self, most: u32) -> u32 {
         let credits = self.available().min(most);
         self.level -= u64::from(credits) * MESSAGE;
+        self.unused = self.unused.saturating_add(credits);
         credits
     }
 
@@ -60,14 +67,14 @@ impl Bucket {
         u32::try_from(self.level / MESSAGE).unwrap_or(u32::MAX)
     }
 
-    /// The instant, in ns, at which there is a credit, if nothing is taken before; `None` if there will never be one.
+    /// The instant, in ns, at which there is a credit, if nothing is taken and no credit used before; `None` if there will not be one.
     #[must_use]
     pub fn next_at(&self) -> Option<u64> {
         let missing = MESSAGE.saturating_sub(self.level);
         if missing == 0 {
             return Some(self.at);
         }
-        if self.contract.rate_per_s == 0 || self.contract.burst == 0 {
+        if self.contract.rate_per_s == 0 || self.unused >= self.contract.burst {
             return None;
         }
         Some(self.at.saturating_add(missing.div_ceil(u64::from(self.contract.rate_per_s))))
@@ -83,7 +90,8 @@ mod tests {
         let mut bucket = Bucket::new(Contract { rate_per_s: 1_000, burst: 5 }, 100);
         assert_eq!(bucket.take(3), 3);
         assert_eq!(bucket.take(9), 2);
-        assert_eq!(bucket.take(9), 0);
+        assert_eq!((bucket.take(9), bucket.next_at()), (0, None), "all credits are unused");
+        bucket.refill(100, 0);
         assert_eq!(bucket.next_at(), Some(1_000_100), "one message per millisecond");
         bucket.refill(1_000_099, 0);
         assert_eq!(bucket.take(9), 0);
@@ -95,6 +103,7 @@ mod tests {
     fn a_pause_fills_no_more_than_the_burst() {
         let mut bucket = Bucket::new(Contract { rate_per_s: u32::MAX, burst: u32::MAX }, 0);
         assert_eq!(bucket.take(u32::MAX), u32::MAX);
+        bucket.refill(0, 0);
         bucket.refill(u64::MAX, 0);
         assert_eq!(bucket.available(), u32::MAX);
     }
@@ -106,6 +115,8 @@ mod tests {
         bucket.refill(1_000_000_000, 5);
         assert_eq!(bucket.take(5), 0, "a thousand have come, and all had to flow over");
         bucket.refill(2_000_000_000, 3);
+        assert_eq!(bucket.take(5), 0, "as far as is known they were used this moment");
+        bucket.refill(3_000_000_000, 3);
         assert_eq!(bucket.take(5), 2);
     }
 

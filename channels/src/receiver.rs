@@ -153,7 +153,7 @@ impl Receiver {
     /// When the contract allows a credit that is held back now, in ns; `None` if nothing is held back.
     #[must_use]
     pub fn renews_at(&self) -> Option<u64> {
-        self.bucket.as_ref().filter(|bucket| self.room() > 0 && self.unused() < bucket.contract().burst)?.next_at()
+        self.bucket.as_ref().filter(|_| self.room() > 0)?.next_at()
     }
 
     /// Whether the sender waits and is to be notified of credits (or of returned blocks): to be asked once after granting. It says so once for each time
@@ -195,14 +195,25 @@ impl Receiver {
         if seen == expected {
             return Ok(Some(((header >> 32) as u32, line)));
         }
-        // What the last lap left there, or nothing on the first.
-        let absent = if self.received < u64::from(self.capacity) { 0 } else { expected.wrapping_sub(self.capacity) };
+        let absent = self.absent(expected);
         if seen == absent {
             return Ok(None);
         }
         let broken = Broken::Sequence { slot: self.slot, expected, absent, seen };
         self.broken = Some(broken);
         Err(broken)
+    }
+
+    /// What to say when the next message was there and is no longer: the sender took it back.
+    pub(crate) const fn retracted(&self) -> Broken {
+        let expected = (self.received as u32).wrapping_add(1);
+        let absent = self.absent(expected);
+        Broken::Sequence { slot: self.slot, expected, absent, seen: absent }
+    }
+
+    /// The sequence of a slot into which the next message was not written yet: what the last lap left there, or nothing on the first.
+    const fn absent(&self, expected: u32) -> u32 {
+        if self.received < self.capacity as u64 { 0 } else { expected.wrapping_sub(self.capacity) }
     }
 
     #[inline]
@@ -281,5 +292,41 @@ impl Drop for View<'_> {
     fn drop(&mut self) {
         self.receiver.consume();
         self.receiver.grant_batch();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Sender;
+    use crate::words::on_heap;
+
+    #[test]
+    fn sequences_wrap_and_absent_messages_are_still_told_from_lies() {
+        let capacity = 3;
+        let ((senders, senders_seen), (receivers, receivers_seen)) = (on_heap(56), on_heap(32));
+        let (mut receiver, mut sender) = (
+            Receiver::new(receivers, senders_seen, capacity).expect("it fits"),
+            Sender::new(senders, receivers_seen, capacity).expect("it fits"),
+        );
+        // As if so many messages had been sent and received, a multiple of the capacity.
+        let past = (1 << 32) - 4;
+        receiver.pretend(past);
+        sender.pretend(past);
+        for message in 0..20 {
+            assert_eq!(receiver.try_receive(), Ok(None), "before message {message}");
+            let message = Message::new(message, [7; 7]);
+            assert_eq!(sender.try_send(&message), Ok(()));
+            assert_eq!(receiver.try_receive(), Ok(Some(message)));
+        }
+    }
+
+    impl Receiver {
+        fn pretend(&mut self, received: u64) {
+            assert_eq!(received % u64::from(self.capacity), 0);
+            self.received = received;
+            self.granted = received as u32;
+            self.grant();
+        }
     }
 }

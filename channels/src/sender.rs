@@ -141,3 +141,20 @@ impl Sender {
         self.slot = if self.slot.wrapping_add(1) == self.capacity { 0 } else { self.slot.wrapping_add(1) };
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    impl Sender {
+        /// As if so many messages, a multiple of the capacity, had been sent.
+        pub(crate) fn pretend(&mut self, sent: u64) {
+            assert_eq!(sent % u64::from(self.capacity), 0);
+            self.sent = (sent as u32).wrapping_sub(self.capacity);
+            self.credits = self.capacity;
+            for _ in 0..self.capacity {
+                self.publish(&Message::default());
+            }
+        }
+    }
+}
