@@ -102,7 +102,7 @@ impl Receiver {
         let mut count = 0;
         for place in messages {
             match self.find() {
-                Ok(Some((tag, line))) => *place = copy(tag, line),
+                Ok(Some((tag, line))) => copy_to(tag, line, place),
                 Ok(None) => break,
                 Err(broken) if count == 0 => return Err(broken),
                 Err(_) => break,
@@ -239,6 +239,15 @@ impl Receiver {
         if self.room() >= self.batch {
             self.grant();
         }
+    }
+}
+
+/// Copies a message to its place, each word once and without a stop on the way.
+#[inline]
+fn copy_to(tag: u32, line: ReadLine<'_>, place: &mut Message) {
+    place.tag = tag;
+    for (index, word) in place.words.iter_mut().enumerate() {
+        *word = line.load(PAYLOAD + index);
     }
 }
 
