@@ -71,12 +71,24 @@ impl Sender {
     /// The end is of no more use, and none was sent; never [`SendError::NoCredit`].
     #[inline]
     pub fn send_batch(&mut self, messages: &[Message]) -> Result<usize, SendError> {
-        if (self.credits as usize) < messages.len() {
+        self.send_each(messages.iter().copied())
+    }
+
+    /// Sends messages as they are made, until there are no more or no more credits; returns how many. None is made that cannot be sent. Each is written where
+    /// the receiver reads it, which spares what copying a batch costs.
+    ///
+    /// # Errors
+    /// As for [`send_batch`](Self::send_batch).
+    #[inline]
+    pub fn send_each(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<usize, SendError> {
+        let messages = messages.into_iter();
+        if (self.credits as usize) < messages.size_hint().0.max(1) {
             self.look()?;
         }
-        let count = messages.len().min(self.credits as usize);
-        for message in messages.iter().take(count) {
-            self.publish(message);
+        let mut count = 0;
+        for message in messages.take(self.credits as usize) {
+            self.publish(&message);
+            count += 1;
         }
         Ok(count)
     }

@@ -28,7 +28,8 @@ pub(crate) fn contestants(is_wanted: impl Fn(&str) -> bool) -> Vec<Contestant> {
     if is_wanted("channel.latency_ns") {
         let mut add = |peer: &str, sample| all.push((format!("channel.latency_ns{peer}"), sample));
         add("", latency(processors, contestants::ours));
-        add("/limit", latency(processors, contestants::bare));
+        add("/limit", latency(processors, contestants::bare::<1>));
+        add("/limit_in_turns", latency(processors, contestants::bare::<{ contestants::CAPACITY }>));
         add("/rtrb", latency(processors, contestants::rtrb));
         add("/heapless", latency(processors, contestants::heapless));
         add("/crossbeam", latency(processors, contestants::crossbeam));
@@ -117,7 +118,6 @@ fn awaited(end: &mut impl Rx) -> u64 {
         if let Some(sum) = end.receive() {
             return sum;
         }
-        spin_loop();
     }
 }
 

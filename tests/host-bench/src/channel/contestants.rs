@@ -68,10 +68,7 @@ impl Tx for Ours<Sender> {
 
     #[inline]
     fn send_batch(&mut self, first: u64, count: usize) -> usize {
-        for (place, number) in self.1.iter_mut().zip(first..) {
-            *place = message(number);
-        }
-        self.0.send_batch(&self.1[..count]).unwrap_or(0)
+        self.0.send_each((first..first + count as u64).map(message)).unwrap_or(0)
     }
 }
 
@@ -148,29 +145,41 @@ impl Rx for Arc<ArrayQueue<Line>> {
 
 /// The least that two threads can exchange: a number in a cache line of its own.
 #[derive(Debug, Default)]
-#[repr(align(128))]
+#[repr(align(64))]
 pub(crate) struct Word(AtomicU64);
 
-/// An end of a [`Word`], and the last number that it saw there.
-pub(crate) struct Bare(Arc<Word>, u64);
+/// An end of some words that are used in turns, and the last number that it saw or wrote.
+pub(crate) struct Bare<const WORDS: usize>(Arc<[Word; WORDS]>, u64);
 
-impl Tx for Bare {
+impl<const WORDS: usize> Bare<WORDS> {
+    fn word(&self, number: u64) -> &AtomicU64 {
+        &self.0[number as usize % WORDS].0
+    }
+}
+
+impl<const WORDS: usize> Tx for Bare<WORDS> {
     #[inline]
     fn send(&mut self, number: u64) -> bool {
-        self.0.0.store(number, Ordering::Release);
+        self.word(number).store(number, Ordering::Release);
         true
     }
 }
 
-impl Rx for Bare {
+impl<const WORDS: usize> Rx for Bare<WORDS> {
     #[inline]
     fn receive(&mut self) -> Option<u64> {
-        let number = self.0.0.load(Ordering::Acquire);
-        (number != self.1).then(|| {
-            self.1 = number;
-            number.wrapping_mul(8)
+        let next = self.1 + 1;
+        (self.word(next).load(Ordering::Acquire) == next).then(|| {
+            self.1 = next;
+            next.wrapping_mul(8)
         })
     }
+}
+
+/// One word is used for ever, or one for each message that may be under way, as queues do.
+pub(crate) fn bare<const WORDS: usize>() -> (Bare<WORDS>, Bare<WORDS>) {
+    let words = Arc::new([const { Word(AtomicU64::new(0)) }; WORDS]);
+    (Bare(words.clone(), 0), Bare(words, 0))
 }
 
 pub(crate) fn ours() -> (Ours<Sender>, Ours<Receiver>) {
@@ -190,9 +199,4 @@ pub(crate) fn heapless() -> (heapless::spsc::Producer<'static, Line>, heapless::
 pub(crate) fn crossbeam() -> (Arc<ArrayQueue<Line>>, Arc<ArrayQueue<Line>>) {
     let queue = Arc::new(ArrayQueue::new(CAPACITY));
     (queue.clone(), queue)
-}
-
-pub(crate) fn bare() -> (Bare, Bare) {
-    let word = Arc::new(Word::default());
-    (Bare(word.clone(), 0), Bare(word, 0))
 }

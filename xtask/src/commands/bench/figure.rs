@@ -141,7 +141,7 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
 }
 
 /// What the host's figures are measured against, as `host-bench` calls it.
-const PEERS: [&str; 4] = ["limit", "rtrb", "heapless", "crossbeam"];
+const PEERS: [&str; 5] = ["limit", "limit_in_turns", "rtrb", "heapless", "crossbeam"];
 
 /// The figures that `host-bench` printed: a line each, the name and the samples. A peer's line has the figure's name, `/`, and the peer's.
 pub(super) fn of_host(output: &str) -> Vec<Figure> {
