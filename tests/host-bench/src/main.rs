@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod channel;
 mod large;
 
 use std::hint::black_box;
@@ -51,6 +52,9 @@ fn measure() {
         }
     }
     for (name, samples) in in_turns(decisions) {
+        print(&name, &samples);
+    }
+    for (name, samples) in in_turns(channel::contestants(is_wanted)) {
         print(&name, &samples);
     }
     if is_wanted("muxer.state_bytes") {

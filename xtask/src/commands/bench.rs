@@ -78,8 +78,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
 
 /// Measures pure code on the host, in a program of its own because xtask itself is not optimised.
 fn host_figures(project: &Project, wanted: &BTreeSet<&str>) -> Result<Vec<Figure>> {
-    let names: Vec<&str> =
-        wanted.iter().copied().filter(|name| name.starts_with("muxer.") && *name != "muxer.ipi_per_s").collect();
+    let is_hosts = |name: &str| name.starts_with("channel.") || name.starts_with("muxer.") && name != "muxer.ipi_per_s";
+    let names: Vec<&str> = wanted.iter().copied().filter(|name| is_hosts(name)).collect();
     if names.is_empty() {
         return Ok(Vec::new());
     }

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
-    let builds = ["kernel", "cells", "lint", "host-bench", "mutations"];
+    let builds = ["kernel", "cells", "lint", "host-bench", "loom", "mutations"];
     let mut folders: Vec<_> = builds.into_iter().map(|name| project.target(name)).collect();
     if !arguments.builds {
         folders.push(project.state());

@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::statistics::Summary;
 
 /// All figures and what they are.
-pub(super) const NAMES: [(&str, &str); 32] = [
+pub(super) const NAMES: [(&str, &str); 35] = [
     ("boot.first_cell_ms", "QEMU's start to the first line of a cell, 2 hardware threads"),
     ("gang.skew_ns.idle", "latest minus earliest hart at an activation, nothing else running"),
     ("gang.skew_ns.loaded", "the same beside a cell that burns the rest of the time"),
@@ -47,6 +47,9 @@ pub(super) const NAMES: [(&str, &str); 32] = [
         "skew of activations in the simulator, 1,024 hardware threads with published clock errors",
     ),
     ("muxer.sim_ipi_per_s.1024", "interrupts in the simulator while nothing changes, 1,024 hardware threads"),
+    ("channel.latency_ns", "a message one way between two processors that poll, on the host"),
+    ("channel.throughput_mps.single", "messages of a cache line one way, on the host, one at a time"),
+    ("channel.throughput_mps.batch", "the same, up to 32 at a time"),
     ("size.kernel_loc", "the kernel's lines of code"),
     ("size.unsafe_blocks", "blocks of unsafe code in what is shipped"),
     ("size.kernel_bytes", "the kernel's program, without symbols"),
@@ -79,6 +82,7 @@ impl Figure {
             ("_bytes", "bytes"),
             ("_loc", "lines"),
             ("_per_s", "per second"),
+            ("_mps", "million/s"),
         ];
         units
             .iter()
@@ -136,14 +140,25 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
     figures
 }
 
-/// The figures that `host-bench` printed: a line each, the name and the samples.
+/// What the host's figures are measured against, as `host-bench` calls it.
+const PEERS: [&str; 5] = ["limit", "limit_in_turns", "rtrb", "heapless", "crossbeam"];
+
+/// The figures that `host-bench` printed: a line each, the name and the samples. A peer's line has the figure's name, `/`, and the peer's.
 pub(super) fn of_host(output: &str) -> Vec<Figure> {
-    let read = |line: &str| {
-        let (name, samples) = line.split_once(' ')?;
+    let mut figures: Vec<Figure> = Vec::new();
+    for line in output.lines() {
+        let Some((name, samples)) = line.split_once(' ') else { continue };
         let samples: Vec<f64> = samples.split_whitespace().filter_map(|sample| sample.parse().ok()).collect();
-        Figure::new(name, &samples, "host")
-    };
-    output.lines().filter_map(read).collect()
+        let Some((name, peer)) = name.split_once('/') else {
+            figures.extend(Figure::new(name, &samples, "host"));
+            continue;
+        };
+        let peer = PEERS.into_iter().find(|known| *known == peer).zip(Summary::of(&samples));
+        if let Some(figure) = figures.iter_mut().find(|figure| figure.name == name) {
+            figure.against.extend(peer.map(|(peer, summary)| (peer, summary.p50)));
+        }
+    }
+    figures
 }
 
 fn mode(runs: &[Run]) -> &'static str {
@@ -237,6 +252,14 @@ mod tests {
         let read: Vec<_> =
             figures.iter().map(|figure| (figure.name.as_str(), figure.summary.p50, figure.unit())).collect();
         assert_eq!(read, [("muxer.decide_ns.cells.2", 2.0, "ns"), ("muxer.state_bytes", 12.0, "bytes")]);
+    }
+
+    #[test]
+    fn what_a_peer_achieved_stands_beside_the_figure() {
+        let figures =
+            of_host("channel.latency_ns 70\nchannel.latency_ns/limit 60 61 62\nchannel.latency_ns/unknown 1\n");
+        let read: Vec<_> = figures.iter().map(|figure| (figure.name.as_str(), figure.against.clone())).collect();
+        assert_eq!(read, [("channel.latency_ns", vec![("limit", 61.0)])]);
     }
 
     #[test]
