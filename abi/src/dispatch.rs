@@ -114,6 +114,8 @@ pub struct DispatchPage {
     pub resumes_interrupted: AtomicU64,
     /// The instruction at which it was found last.
     pub resume_interrupted_at: AtomicU64,
+    /// Ends of channels bound to this hart that are of no more use because of the peer, counted since it began. Who waits looks at it before.
+    pub channels_ended: AtomicU64,
 }
 
 const _: () = assert!(size_of::<DispatchPage>() == 4096, "the dispatch page is one page");

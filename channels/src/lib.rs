@@ -23,6 +23,7 @@
 //! - [`layout`]: where all of it is in memory
 //! - [`words`]: memory that is shared with somebody who may do anything with it
 //! - `host` (feature `std`): both ends in one process
+//! - `cell` (feature `cell`): the ends that the kernel has given to a cell
 //!
 //! The idea is FastForward's (Giacomoni et al., PPoPP 2008): a slot says by itself whether it is full, so that no shared index travels
 //! beside the message. That a slot has a sequence, and credits are counted apart, is what lets each end check the other.
@@ -35,6 +36,8 @@ extern crate std;
 
 mod blocking;
 pub mod bulk;
+#[cfg(feature = "cell")]
+pub mod cell;
 pub mod credits;
 #[cfg(feature = "std")]
 pub mod host;

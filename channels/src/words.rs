@@ -120,6 +120,13 @@ impl ReadHalf {
         self.0.words == 0
     }
 
+    /// Two: the first `index` words, and the rest.
+    #[must_use]
+    pub fn split_at(self, index: usize) -> (Self, Self) {
+        let (first, second) = self.0.split_at(index);
+        (Self(first), Self(second))
+    }
+
     /// A word, in no order; 0 if there is no such word.
     #[inline]
     #[must_use]

@@ -4,6 +4,8 @@
 //! channel's lock: the peer's view of it is replaced by blank pages (so that a peer that polls reads zeroes and does not fault), every hardware thread of the
 //! peer has forgotten the old translations, and only then are the frames given back. So no mapping outlives its memory, whoever ends first.
 
+use core::sync::atomic::Ordering;
+
 use abi::account::CellState;
 use abi::call::{Access, NAME_MAX};
 use abi::channel::{ChannelInfo, ChannelRequest, Ended, Role, Shape};
@@ -136,6 +138,10 @@ impl Channel {
     fn end(&mut self, cpu: &mut Cpu, role: Role, why: Ended) {
         if self.ended.is_none() {
             self.ended = Some(why);
+            let peer = self.peer(role);
+            if let Some(hart) = peer.cell().hart(peer.hart as usize).filter(|_| !peer.is_gone()) {
+                hart.dispatch.channels_ended().fetch_add(1, Ordering::SeqCst);
+            }
             self.tell(cpu, other(role));
         }
     }

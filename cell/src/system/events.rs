@@ -70,6 +70,12 @@ pub fn wait_for_channel(until_ns: u64) -> bool {
     came.swap(false, Ordering::SeqCst)
 }
 
+/// Ends of channels bound to this hart that are of no more use because of the peer, counted since it began.
+#[must_use]
+pub fn channels_ended() -> u64 {
+    pages::dispatch(pages::own_hart()).channels_ended.load(Ordering::SeqCst)
+}
+
 /// For hart 0: parks it until the cell is notified, a tick is due, or the instant has come; `u64::MAX` for no instant. Returns whether the cell was notified
 /// since this was called last, and does not park if it was. Handlers are called as always, and events are unmasked in the end. No notification is lost,
 /// whenever it comes: what comes while events are masked here is pending, which ends the park, and is delivered by the unmasking.

@@ -169,6 +169,7 @@ impl Dispatch {
         upcalls;
         resumes_interrupted;
         resume_interrupted_at;
+        channels_ended;
     }
 
     /// Whether events only collect.
