@@ -59,6 +59,14 @@ impl Ended {
     }
 }
 
+impl core::fmt::Display for Ended {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(self.describe())
+    }
+}
+
+impl core::error::Error for Ended {}
+
 /// How much a channel holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

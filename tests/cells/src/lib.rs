@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+pub mod parrot;
 pub mod system;
 
 use core::fmt::Display;
