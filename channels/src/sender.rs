@@ -81,14 +81,23 @@ impl Sender {
     /// As for [`send_batch`](Self::send_batch).
     #[inline]
     pub fn send_each(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<usize, SendError> {
-        let messages = messages.into_iter();
+        let mut messages = messages.into_iter();
         if (self.credits as usize) < messages.size_hint().0.max(1) {
             self.look()?;
         }
         let mut count = 0;
-        for message in messages.take(self.credits as usize) {
-            self.publish(&message);
-            count += 1;
+        while self.credits > 0
+            && let Some(first) = messages.next()
+        {
+            let most = self.credits.min(GROUP);
+            let mut group = Group { sender: self, first, count: 1 };
+            while group.count < most
+                && let Some(message) = messages.next()
+            {
+                group.sender.write(group.count, &message);
+                group.count = group.count.wrapping_add(1);
+            }
+            count += group.count as usize;
         }
         Ok(count)
     }
@@ -138,19 +147,58 @@ impl Sender {
         Ok(())
     }
 
-    /// Writes a message into the next slot. The caller has seen a credit.
+    /// Sends a message. The caller has seen a credit.
     #[inline]
     fn publish(&mut self, message: &Message) {
-        let sequence = self.sent.wrapping_add(1);
-        if let Some(line) = self.own.line(FIRST_SLOT.wrapping_add(self.slot as usize)) {
+        self.write(0, message);
+        self.advance(1);
+    }
+
+    /// Writes a message into a slot beyond the next one.
+    #[inline]
+    fn write(&self, ahead: u32, message: &Message) {
+        let sequence = self.sent.wrapping_add(ahead).wrapping_add(1);
+        if let Some(line) = self.own.line(FIRST_SLOT.wrapping_add(self.slot_after(ahead) as usize)) {
             for (index, word) in message.words.iter().enumerate() {
                 line.store(PAYLOAD + index, *word);
             }
-            line.store_release(HEADER, u64::from(message.tag) << 32 | u64::from(sequence));
+            line.store_release(HEADER, (u64::from(message.tag) << 32) | u64::from(sequence));
         }
-        self.sent = sequence;
-        self.credits = self.credits.wrapping_sub(1);
-        self.slot = if self.slot.wrapping_add(1) == self.capacity { 0 } else { self.slot.wrapping_add(1) };
+    }
+
+    /// So many messages were written; at most as many as there are credits.
+    #[inline]
+    fn advance(&mut self, count: u32) {
+        self.slot = self.slot_after(count);
+        self.sent = self.sent.wrapping_add(count);
+        self.credits = self.credits.wrapping_sub(count);
+    }
+
+    /// The slot so many, at most the capacity, after the next one.
+    #[inline]
+    const fn slot_after(&self, count: u32) -> u32 {
+        let slot = self.slot.wrapping_add(count);
+        if slot >= self.capacity { slot.wrapping_sub(self.capacity) } else { slot }
+    }
+}
+
+/// Messages of a batch that appear together: enough that the receiver is not in the lines that are being written, few enough not to keep it waiting.
+const GROUP: u32 = 32;
+
+/// Messages that are written and cannot be seen yet: the receiver looks for the first, which is written last. Were they to appear one by one, then a
+/// receiver that keeps up would take away each line while it is being written.
+struct Group<'sender> {
+    sender: &'sender mut Sender,
+    first: Message,
+    count: u32,
+}
+
+/// Also when making a message panics: those that were made are sent.
+impl Drop for Group<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.sender.write(0, &self.first);
+        self.sender.advance(self.count);
     }
 }
 

@@ -87,6 +87,39 @@ fn batches_go_as_far_as_credits_and_room_do() {
 }
 
 #[test]
+fn no_message_is_made_that_cannot_be_sent() {
+    let (mut sender, mut receiver) = host::channel(70).expect("in range");
+    let mut made = 0;
+    for round in 0..10 {
+        let messages = std::iter::from_fn(|| {
+            made += 1;
+            Some(message(made - 1))
+        });
+        assert_eq!(sender.send_each(messages), Ok(70), "in round {round}");
+        assert_eq!(made, 70 * (round + 1));
+        let mut next = made - 70;
+        let received = receiver.receive_each(100, |received| {
+            assert_eq!(received, message(next));
+            next += 1;
+        });
+        assert_eq!((received, next), (Ok(70), made));
+    }
+}
+
+#[test]
+fn what_was_made_before_a_panic_is_sent() {
+    let (mut sender, mut receiver) = host::channel(8).expect("in range");
+    let messages = (0..5).map(|number| if number < 3 { message(number) } else { panic!("on purpose") });
+    let sending = std::panic::AssertUnwindSafe(|| sender.send_each(messages));
+    assert!(std::panic::catch_unwind(sending).is_err());
+    assert_eq!(sender.try_send(&message(3)), Ok(()));
+    for number in 0..4 {
+        assert_eq!(receiver.try_receive(), Ok(Some(message(number))));
+    }
+    assert_eq!(receiver.try_receive(), Ok(None));
+}
+
+#[test]
 fn a_view_reads_each_word_once_and_gives_the_slot_back() {
     let (mut receiver, hand, _) = receiver_and_hand(2);
     hand.store(HEAD_WORDS + 1, 10);

@@ -112,6 +112,7 @@ fn exchange(end: &mut impl Tx, number: u64) {
     assert!(end.send(number), "the other end has received all");
 }
 
+/// Polls without a pause between looks: the bare exchange, which is the limit, was fastest so.
 #[inline]
 fn awaited(end: &mut impl Rx) -> u64 {
     loop {

@@ -49,41 +49,40 @@ fn sum(words: &[u64]) -> u64 {
     words.iter().fold(0, |sum, word| sum.wrapping_add(*word))
 }
 
+/// The sum of its words and its tag is eight times the number, as it is of the others'.
 fn message(number: u64) -> Message {
-    // Eight times the number, as the others' sum.
-    Message::new(
-        number as u32,
-        [number, number, number, number, number, number, number + (number - u64::from(number as u32))],
-    )
+    let tag = number as u32;
+    let rest = number + (number - u64::from(tag));
+    Message::new(tag, [number, number, number, number, number, number, rest])
 }
 
-/// Our ends, with the memory that their user has for batches.
-pub(crate) struct Ours<E>(E, [Message; BATCH]);
+fn sum_of(message: &Message) -> u64 {
+    sum(&message.words).wrapping_add(message.tag.into())
+}
 
-impl Tx for Ours<Sender> {
+impl Tx for Sender {
     #[inline]
     fn send(&mut self, number: u64) -> bool {
-        self.0.try_send(&message(number)).is_ok()
+        self.try_send(&message(number)).is_ok()
     }
 
     #[inline]
     fn send_batch(&mut self, first: u64, count: usize) -> usize {
-        self.0.send_each((first..first + count as u64).map(message)).unwrap_or(0)
+        self.send_each((first..first + count as u64).map(message)).unwrap_or(0)
     }
 }
 
-impl Rx for Ours<Receiver> {
+impl Rx for Receiver {
     #[inline]
     fn receive(&mut self) -> Option<u64> {
-        let message = self.0.try_receive().ok()??;
-        Some(sum(&message.words).wrapping_add(message.tag.into()))
+        self.try_receive().ok()?.as_ref().map(sum_of)
     }
 
     #[inline]
     fn receive_batch(&mut self) -> (u64, usize) {
-        let count = self.0.receive_batch(&mut self.1).unwrap_or(0);
-        let total = self.1[..count].iter().map(|message| sum(&message.words).wrapping_add(message.tag.into()));
-        (total.fold(0, u64::wrapping_add), count)
+        let mut total = 0_u64;
+        let count = self.receive_each(BATCH, |message| total = total.wrapping_add(sum_of(&message)));
+        (total, count.unwrap_or(0))
     }
 }
 
@@ -182,9 +181,8 @@ pub(crate) fn bare<const WORDS: usize>() -> (Bare<WORDS>, Bare<WORDS>) {
     (Bare(words.clone(), 0), Bare(words, 0))
 }
 
-pub(crate) fn ours() -> (Ours<Sender>, Ours<Receiver>) {
-    let (sender, receiver) = channels::host::channel(CAPACITY as u32).expect("a benchmark's capacity is in range");
-    (Ours(sender, [Message::default(); BATCH]), Ours(receiver, [Message::default(); BATCH]))
+pub(crate) fn ours() -> (Sender, Receiver) {
+    channels::host::channel(CAPACITY as u32).expect("a benchmark's capacity is in range")
 }
 
 pub(crate) fn rtrb() -> (rtrb::Producer<Line>, rtrb::Consumer<Line>) {
