@@ -56,7 +56,7 @@ pub enum Call {
     /// Returns the channel's number, for [`Call::ChannelBuild`].
     ChannelCreate = 19,
     /// Goes on with a channel that the caller began: `(number)`. [`crate::ErrorKind::Again`] until its memory is there; from then on both ends have it, and
-    /// [`crate::Event::Channel`] is posted to both. Any other error is the end of the channel.
+    /// [`crate::Event::Channel`] is posted to both. Any other error is the end of the channel, of which nothing is left.
     ChannelBuild = 20,
     /// Describes an end of a channel: `(slot, pointer to `[`crate::channel::ChannelInfo`]`)`: the first that the cell has in this slot of its handles or a later one. Returns the slot after it;
     /// 0 when there is none.

@@ -49,6 +49,14 @@ fn outcome<T, E>(looked: Result<T, SendError>) -> Result<Option<T>, WaitError<E>
     }
 }
 
+/// What a peer that is gone has left behind is not its mistake.
+fn excuse<B: Bell>(bell: &mut B, error: WaitError<B::Error>) -> WaitError<B::Error> {
+    match error {
+        WaitError::Broken(_) => bell.peer_gone().map_or(error, WaitError::Bell),
+        error => error,
+    }
+}
+
 /// A sender that waits for credits, and wakes a receiver that waits for messages.
 #[derive(Debug)]
 pub struct BlockingSender<B> {
@@ -125,6 +133,14 @@ impl<B: Bell> BlockingSender<B> {
     pub fn wait_for<T>(
         &mut self,
         deadline: Option<u64>,
+        look: impl FnMut(&mut Sender) -> Result<T, SendError>,
+    ) -> Result<T, WaitError<B::Error>> {
+        self.look_until(deadline, look).map_err(|error| excuse(&mut self.bell, error))
+    }
+
+    fn look_until<T>(
+        &mut self,
+        deadline: Option<u64>,
         mut look: impl FnMut(&mut Sender) -> Result<T, SendError>,
     ) -> Result<T, WaitError<B::Error>> {
         for _ in 0..self.polls {
@@ -191,9 +207,9 @@ impl<B: Bell> BlockingReceiver<B> {
     /// [`WaitError::DeadlinePassed`], or the channel is of no more use; what was sent before that is received first.
     pub fn receive_until(&mut self, deadline: Option<u64>) -> Result<Message, WaitError<B::Error>> {
         self.wait_for(deadline)?;
-        let message = self.end.try_receive()?;
+        let message = self.end.try_receive().map_err(|broken| excuse(&mut self.bell, broken.into()))?;
         self.notify_of_grants();
-        message.ok_or_else(|| self.end.retracted().into())
+        message.ok_or_else(|| excuse(&mut self.bell, self.end.retracted().into()))
     }
 
     /// Receives as many messages as there are and fit, and waits for the first until this instant. Returns how many; 0 only if there is no place for one.
@@ -206,9 +222,9 @@ impl<B: Bell> BlockingReceiver<B> {
         deadline: Option<u64>,
     ) -> Result<usize, WaitError<B::Error>> {
         self.wait_for(deadline)?;
-        let count = self.end.receive_batch(messages)?;
+        let count = self.end.receive_batch(messages).map_err(|broken| excuse(&mut self.bell, broken.into()))?;
         if count == 0 && !messages.is_empty() {
-            return Err(self.end.retracted().into());
+            return Err(excuse(&mut self.bell, self.end.retracted().into()));
         }
         self.notify_of_grants();
         Ok(count)
@@ -223,7 +239,12 @@ impl<B: Bell> BlockingReceiver<B> {
         self.notify_of_grants();
         self.wait_for(deadline)?;
         let retracted = self.end.retracted();
-        self.end.peek()?.ok_or(WaitError::Broken(retracted))
+        let bell = &mut self.bell;
+        match self.end.peek() {
+            Ok(Some(view)) => Ok(view),
+            Ok(None) => Err(excuse(bell, WaitError::Broken(retracted))),
+            Err(broken) => Err(excuse(bell, broken.into())),
+        }
     }
 
     /// Wakes the sender if it waits for credits, or for blocks that were given back.

@@ -189,6 +189,10 @@ impl Bell for KernelBell {
         }
     }
 
+    fn peer_gone(&mut self) -> Option<Ended> {
+        self.check().err()
+    }
+
     fn wait_until(&mut self, deadline: Option<u64>) -> Result<(), Ended> {
         self.check()?;
         events::wait_for_channel(deadline.unwrap_or(u64::MAX));

@@ -138,6 +138,10 @@ impl Bell for HostBell {
         Ok(())
     }
 
+    fn peer_gone(&mut self) -> Option<PeerGone> {
+        self.mine.lock().is_alone.then_some(PeerGone)
+    }
+
     fn wait_until(&mut self, deadline: Option<u64>) -> Result<(), PeerGone> {
         let mine = self.mine.clone();
         let mut state = mine.lock();

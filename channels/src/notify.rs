@@ -54,6 +54,9 @@ pub trait Bell {
     /// # Errors
     /// The peer is gone.
     fn wait_until(&mut self, deadline: Option<u64>) -> Result<(), Self::Error>;
+
+    /// Why the peer is gone, if it is. Asked when the peer's memory makes no sense: that of a peer that is gone may read as anything.
+    fn peer_gone(&mut self) -> Option<Self::Error>;
 }
 
 #[cfg(test)]

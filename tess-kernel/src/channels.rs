@@ -75,6 +75,8 @@ impl Side {
 /// A place for a channel. Its lock is taken before those of address spaces and handles.
 struct Channel {
     creator: Option<u16>,
+    /// Why it could not be made: it is being taken down by its creator.
+    failed: Option<Error>,
     name: [u8; NAME_MAX],
     shape: Shape,
     rate_per_s: u64,
@@ -89,6 +91,7 @@ struct Channel {
 impl Channel {
     const NONE: Self = Self {
         creator: None,
+        failed: None,
         name: [0; NAME_MAX],
         shape: Shape { capacity: 0, blocks: 0, block_bytes: 0, reserved: 0 },
         rate_per_s: 0,
@@ -194,7 +197,8 @@ pub(crate) fn create(by: &Cell, cells: [&'static Cell; 2], request: &ChannelRequ
         }
     }
     let ChannelRequest { name, shape, rate_per_s, burst, reserved: _ } = *request;
-    *channel = Channel { creator: Some(by.slot), name, shape, rate_per_s, burst, made: 0, ended: None, sides };
+    *channel =
+        Channel { creator: Some(by.slot), failed: None, name, shape, rate_per_s, burst, made: 0, ended: None, sides };
     Ok(u64::from(number))
 }
 
@@ -207,8 +211,12 @@ pub(crate) fn build(cpu: &mut Cpu, by: &Cell, number: u64) -> Result<u64, Error>
         return Err(bad);
     }
     if let Some(why) = channel.ended {
+        // Nothing stays of what could not be made, nor of what ended before it was.
+        for role in [Role::Sender, Role::Receiver] {
+            take_down(cpu, &mut channel, role, true)?;
+        }
         channel.creator = None;
-        return Err(Error::new(ErrorKind::ChannelEnded, 0, why as u64));
+        return Err(channel.failed.unwrap_or(Error::new(ErrorKind::ChannelEnded, 0, why as u64)));
     }
     for _ in 0..STEP {
         if channel.is_whole() {
@@ -219,8 +227,8 @@ pub(crate) fn build(cpu: &mut Cpu, by: &Cell, number: u64) -> Result<u64, Error>
         }
         if let Err(error) = make_page(cpu, &channel) {
             channel.ended = Some(Ended::Unfinished);
-            channel.creator = None;
-            return Err(error);
+            channel.failed = Some(error);
+            break;
         }
         channel.made += 1;
     }
