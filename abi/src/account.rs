@@ -66,6 +66,8 @@ pub struct CellStatus {
     pub lent_ns: u64,
     /// Time in which its harts ran in other cells' activations, in ns. Part of `time_ns`.
     pub borrowed_ns: u64,
+    /// The cell's place among cells, as [`crate::channel::ChannelInfo::peer_cell`] has it: the same as long as it lives.
+    pub place: u64,
 }
 
 /// One activation of one hart.
@@ -100,4 +102,4 @@ pub struct ActivationLog {
 }
 
 const _: () = assert!(size_of::<ActivationLog>() == 4096, "an activation log is one page");
-const _: () = assert!(size_of::<CellStatus>() == 120, "the layout is part of the contract");
+const _: () = assert!(size_of::<CellStatus>() == 128, "the layout is part of the contract");

@@ -512,6 +512,7 @@ fn status_bytes(status: &CellStatus) -> [u8; size_of::<CellStatus>()] {
         status.refused,
         status.lent_ns,
         status.borrowed_ns,
+        status.place,
     ];
     for (place, word) in words.iter().enumerate() {
         bytes[place * 8..place * 8 + 8].copy_from_slice(&word.to_le_bytes());

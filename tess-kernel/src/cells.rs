@@ -356,6 +356,7 @@ impl Cell {
             console_full: self.console_full.load(Ordering::Relaxed),
             missed: self.short_periods.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
+            place: u64::from(self.slot),
             lent_ns: self.lent.load(Ordering::Relaxed),
             borrowed_ns: self.borrowed.load(Ordering::Relaxed),
             console_waiting: self.ring.lock().as_ref().map_or(0, |ring| ring.waiting() as u64),
