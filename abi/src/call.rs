@@ -70,13 +70,17 @@ pub enum Call {
     ChannelClose = 24,
     /// Hands a message over to a hart that waits for it on the same hardware thread, and waits for one: `(channel to send on, channel to receive on)`, [`NO_CHANNEL`] for
     /// one of them where only the other is wanted. The message is in `rdx` (its tag) and `r8`, `r9`, `r10`, `r12`, `r13`, `r14`, `r15`, and comes the same way. The receiver runs at once,
-    /// in the caller's time, until it hands something over itself. [`crate::ErrorKind::NotWaiting`] when it does not wait here; nothing was sent then.
-    /// [`crate::ErrorKind::Interrupted`] when an event came before a message.
+    /// in the caller's time, until it hands something over itself. With [`ANSWER`] added to the channel to send on it does so only if the present activation is its own, which it has lent to the
+    /// caller; otherwise it goes on in its own time, so that who asks pays and not who answers. [`crate::ErrorKind::NotWaiting`] when it does not wait here; nothing was sent then.
+    /// [`crate::ErrorKind::Interrupted`] when an event came before a message, and [`crate::ErrorKind::Again`] when one is pending already; nothing was sent then either.
     ChannelHandOver = 25,
 }
 
 /// No channel, for [`Call::ChannelHandOver`].
 pub const NO_CHANNEL: u64 = u64::MAX;
+
+/// Added to the channel to send on, for [`Call::ChannelHandOver`]: this is an answer.
+pub const ANSWER: u64 = 1 << 32;
 
 impl Call {
     /// All calls, by number.

@@ -1,7 +1,7 @@
 //! The kernel's calls as functions. Their meaning, limits and errors are those of [`abi::Call`].
 
 use abi::account::{ActivationLog, CellStatus};
-use abi::call::{Access, CellRequest, NAME_MAX, NO_CHANNEL};
+use abi::call::{ANSWER, Access, CellRequest, NAME_MAX, NO_CHANNEL};
 use abi::channel::{ChannelInfo, ChannelRequest};
 use abi::machine::MachineInfo;
 use abi::plan::{PlanEntry, PlanHeader};
@@ -201,6 +201,14 @@ pub fn channel_close(channel: Handle) -> Result<u64, Error> {
 pub fn channel_hand_over(send: Option<Handle>, receive: Option<Handle>, message: [u64; 8]) -> Result<[u64; 8], Error> {
     let register = |handle: Option<Handle>| handle.map_or(NO_CHANNEL, Handle::register);
     hand_over(register(send), register(receive), message)
+}
+
+/// Hands an answer over and waits for the next message: as [`channel_hand_over`], but who asked does not run in this cell's time.
+///
+/// # Errors
+/// As [`Call::ChannelHandOver`].
+pub fn channel_answer(send: Handle, receive: Handle, message: [u64; 8]) -> Result<[u64; 8], Error> {
+    hand_over(send.register() | ANSWER, receive.register(), message)
 }
 
 fn again(mut step: impl FnMut() -> Result<u64, Error>) -> Result<u64, Error> {

@@ -1,12 +1,12 @@
 //! Direct hand-over: a message in registers from one cell to another on the same hardware thread, after Barrelfish's LMP.
 //!
 //! The receiver waits by the same call. It runs at once, in the activation of the cell that handed over, until it waits again or hands something over itself; at the
-//! activation's end it goes on in its own. Muxers decide as if nothing had happened: the activation, and with it the budget, is the lender's, and who ran for
+//! activation's end it goes on in its own, and its answer does not lend the asker anything: who asks pays. Muxers decide as if nothing had happened: the activation, and with it the budget, is the lender's, and who ran for
 //! whom is accounted.
 
 use core::sync::atomic::Ordering;
 
-use abi::call::NO_CHANNEL;
+use abi::call::{ANSWER, NO_CHANNEL};
 use abi::channel::Role;
 use abi::{Context, Error, ErrorKind, Handle};
 
@@ -22,6 +22,8 @@ use crate::{channels, inputs, muxing};
 pub(crate) fn serve(cpu: &mut Cpu, frame: &mut Frame) -> Result<(), Error> {
     let Some(current) = cpu.muxing.current else { return Ok(()) };
     let (send, receive) = (frame.rdi, frame.rsi);
+    let is_answer = send != NO_CHANNEL && send & ANSWER != 0;
+    let send = if is_answer { send & !ANSWER } else { send };
     let (cell, hart) = (current.cell, current.hart);
     let waits_on = match receive {
         NO_CHANNEL => 0,
@@ -54,7 +56,12 @@ pub(crate) fn serve(cpu: &mut Cpu, frame: &mut Frame) -> Result<(), Error> {
         hart.change_context(|context| deliver(context, message));
         hart.waits_on.store(0, Ordering::SeqCst);
         hart.parked_until.store(0, Ordering::SeqCst);
-        muxing::hand_over(cpu, frame, cell, hart);
+        if !is_answer || muxing::is_lender(cpu, hart) {
+            muxing::hand_over(cpu, frame, cell, hart);
+        } else {
+            hart.release();
+            let _ = inputs::report(cpu, cell);
+        }
     }
     Ok(())
 }

@@ -1,0 +1,57 @@
+//! Root program: `asker` and `answerer` hand over to each other beside a hog of the same weight. What the answerer does is the asker's time: the hog has its half.
+
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+use alloc::format;
+
+use cell::abi::Handle;
+use cell::abi::account::CellStatus;
+use cell::{calls, println, time};
+use test_cells::system::Loaded;
+use test_cells::{check, finish_machine, pump};
+
+cell::entry!(main);
+
+fn main(_: u32) {
+    match Loaded::from_manifest().and_then(|loaded| loaded.commit().map(|_| loaded)) {
+        Ok(loaded) => watch(&loaded),
+        Err(why) => check("the system starts", false, why),
+    }
+    pump();
+    finish_machine()
+}
+
+fn status(cell: Handle) -> CellStatus {
+    calls::cell_status(cell).unwrap_or_default()
+}
+
+fn watch(loaded: &Loaded) {
+    let [asker, answerer, hog, ..] = loaded.cells[..] else { return check("there are three cells", false, "fewer") };
+    let all = [asker, answerer, hog];
+    let _ = calls::park(time::now() + 50_000_000);
+    let before = all.map(status);
+    let until = time::now() + 400_000_000;
+    while time::now() < until {
+        let _ = calls::park(until);
+        pump();
+    }
+    let after = all.map(status);
+    let grown = |of: fn(&CellStatus) -> u64| [0, 1, 2].map(|cell| of(&after[cell]).saturating_sub(of(&before[cell])));
+    let time = grown(|status| status.time_ns);
+    let lent = grown(|status| status.lent_ns)[0];
+    let borrowed = grown(|status| status.borrowed_ns)[1];
+    let answers = grown(|status| status.heartbeats)[0];
+    println!("[root] {answers} answers; times {time:?} ns, lent {lent} ns, borrowed {borrowed} ns");
+    check("answers came", answers > loaded.number("answers", 1_000), format!("{answers}"));
+    check("what one lends the other borrows", lent == borrowed && lent > 0, format!("{lent} and {borrowed}"));
+    let own = time[1].saturating_sub(borrowed);
+    check("the answerer has next to no time of its own", own < lent / 20, format!("{own} ns of {}", time[1]));
+    let asked = time[0] + lent + own;
+    let (least, most) = (asked * 9 / 10, asked * 11 / 10);
+    check("the hog has its half", (least..most).contains(&time[2]), format!("{} ns beside {asked} ns", time[2]));
+    check("no muxer differed", calls::machine_info().is_ok_and(|info| info.divergences == 0), "one did");
+}
