@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::statistics::Summary;
 
 /// All figures and what they are.
-pub(super) const NAMES: [(&str, &str); 35] = [
+pub(super) const NAMES: [(&str, &str); 43] = [
     ("boot.first_cell_ms", "QEMU's start to the first line of a cell, 2 hardware threads"),
     ("gang.skew_ns.idle", "latest minus earliest hart at an activation, nothing else running"),
     ("gang.skew_ns.loaded", "the same beside a cell that burns the rest of the time"),
@@ -50,6 +50,14 @@ pub(super) const NAMES: [(&str, &str); 35] = [
     ("channel.latency_ns", "a message one way between two processors that poll, on the host"),
     ("channel.throughput_mps.single", "messages of a cache line one way, on the host, one at a time"),
     ("channel.throughput_mps.batch", "the same, up to 32 at a time"),
+    ("channel.send_instr", "sending a message to a cell, in instructions"),
+    ("channel.receive_instr", "receiving one that is there, in instructions"),
+    ("channel.cell_rtt_us.spin", "a message to a cell on another hardware thread and back, both polling"),
+    ("channel.cell_rtt_us.notify", "the same, both parked: each is woken by a notification"),
+    ("channel.cell_rtt_us.handover", "the same by hand-over, on one hardware thread"),
+    ("channel.bulk_mbps", "bulk memory filled by one cell and read by another, in million bytes"),
+    ("kernel.notify_instr", "notifying a cell that waits on another hardware thread, in instructions"),
+    ("kernel.handover_instr", "a message to another cell by hand-over, one way, in instructions"),
     ("size.kernel_loc", "the kernel's lines of code"),
     ("size.unsafe_blocks", "blocks of unsafe code in what is shipped"),
     ("size.kernel_bytes", "the kernel's program, without symbols"),
@@ -135,6 +143,20 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
         let times: Vec<f64> = values(runs, "plan.commit_ns").iter().map(|ns| ns / 1000.0).collect();
         figures.extend(Figure::new(&format!("kernel.plan_commit_us.{threads}"), &times, mode(runs)));
     }
+    for how in ["spin", "notify", "handover"] {
+        let runs = runs(&format!("channel-{how}"));
+        let times = scaled(runs, &format!("channel.cell_rtt_ns.{how}"), 1e-3);
+        figures.extend(Figure::new(&format!("channel.cell_rtt_us.{how}"), &times, mode(runs)));
+    }
+    let costs = runs("channel-instr");
+    for name in ["channel.send_instr", "channel.receive_instr", "kernel.notify_instr"] {
+        figures.extend(Figure::new(name, &values(costs, name), mode(costs)));
+    }
+    let handed = runs("handover-instr");
+    figures.extend(Figure::new("kernel.handover_instr", &scaled(handed, "handover.rtt_instr", 0.5), mode(handed)));
+    let bulk = runs("channel-bulk");
+    // Bytes in a millisecond.
+    figures.extend(Figure::new("channel.bulk_mbps", &scaled(bulk, "channel.bulk", 1e-3), mode(bulk)));
     let steady = runs("plan-commit-4");
     figures.extend(Figure::new("muxer.ipi_per_s", &values(steady, "muxer.ipi_per_s"), mode(steady)));
     figures
@@ -172,6 +194,11 @@ fn mode(runs: &[Run]) -> &'static str {
 #[expect(clippy::cast_precision_loss, reason = "measurements are far below 2^53")]
 fn values(runs: &[Run], sample: &str) -> Vec<f64> {
     runs.iter().filter_map(|run| run.samples.get(sample)).flatten().map(|&value| value as f64).collect()
+}
+
+/// The same in another unit.
+fn scaled(runs: &[Run], sample: &str, factor: f64) -> Vec<f64> {
+    values(runs, sample).into_iter().map(|value| value * factor).collect()
 }
 
 /// Progress beside the hog, divided by half of the progress alone: both gangs have the same weight. One value for each

@@ -13,7 +13,7 @@ use crate::setup::Tools;
 use crate::system::System;
 
 /// Manifest in tests/bench, whether gangs are activated by interrupts there, and the figures that need it.
-const SCENARIOS: [(&str, bool, &[&str]); 13] = [
+const SCENARIOS: [(&str, bool, &[&str]); 19] = [
     ("boot", false, &["boot.first_cell_ms"]),
     ("gang-idle", false, &["gang.skew_ns.idle"]),
     ("gang-idle", true, &["gang.skew_ns.idle"]),
@@ -27,6 +27,12 @@ const SCENARIOS: [(&str, bool, &[&str]); 13] = [
     ("plan-commit-2", false, &["kernel.plan_commit_us.2"]),
     ("plan-commit-4", false, &["kernel.plan_commit_us.4", "muxer.ipi_per_s"]),
     ("plan-commit-8", false, &["kernel.plan_commit_us.8"]),
+    ("channel-spin", false, &["channel.cell_rtt_us.spin"]),
+    ("channel-notify", false, &["channel.cell_rtt_us.notify"]),
+    ("channel-handover", false, &["channel.cell_rtt_us.handover"]),
+    ("channel-bulk", false, &["channel.bulk_mbps"]),
+    ("channel-instr", false, &["channel.send_instr", "channel.receive_instr", "kernel.notify_instr"]),
+    ("handover-instr", false, &["kernel.handover_instr"]),
 ];
 
 /// The time of what [`SCENARIOS`] counts in instructions.
