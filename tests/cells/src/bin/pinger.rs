@@ -13,7 +13,7 @@ use cell::arguments::{get, number};
 use cell::{calls, println, time};
 use channels::bulk::BulkSender;
 use channels::cell as ends;
-use channels::{Bell, BlockingReceiver, BlockingSender, Message};
+use channels::{Bell, BlockingReceiver, BlockingSender, Message, SendError};
 use test_cells::{check, finish};
 
 cell::entry!(main);
@@ -122,22 +122,23 @@ fn hand_over(send: Option<Handle>, receive: Option<Handle>, rounds: u64, figure:
 
 fn bulk(sender: &mut Sending, blocks: &mut BulkSender<BLOCKS>, rounds: u64, figure: &str) {
     let bytes = [0x5a; 4096];
+    let size = number("block", 65_536) as u32;
     let mut started = (0, time::now());
     for round in 1..=rounds {
-        let descriptor = loop {
-            match blocks.take() {
-                Ok(Some(mut block)) => {
-                    let size = number("block", 65_536) as u32;
-                    for offset in (0..size).step_by(bytes.len()) {
-                        let _ = block.write(offset, &bytes);
-                    }
-                    if let Ok(descriptor) = block.hand_over(0, size) {
-                        break descriptor;
-                    }
-                }
-                Ok(None) => core::hint::spin_loop(),
-                Err(error) => return check("blocks come back", false, error),
-            }
+        let free = sender.wait_for(None, |_| match blocks.take() {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(SendError::NoCredit),
+            Err(_) => Err(SendError::Closed),
+        });
+        let Ok(Some(mut block)) = blocks.take() else {
+            return check("blocks come back", false, format_args!("{free:?}"));
+        };
+        for offset in (0..size).step_by(bytes.len()) {
+            let _ = block.write(offset, &bytes);
+        }
+        let descriptor = match block.hand_over(0, size) {
+            Ok(descriptor) => descriptor,
+            Err(error) => return check("a block can be handed over", false, error),
         };
         let [first, second] = descriptor.to_words();
         if let Err(error) = sender.send_until(&Message::new(8, [first, second, 0, 0, 0, 0, 0]), None) {

@@ -62,6 +62,10 @@ fn bulk(receive: &ChannelInfo, polls: u32) {
         for offset in (0..descriptor.length).step_by(8) {
             sum = sum.wrapping_add(block.word(offset).unwrap_or(0));
         }
+        drop(block);
+        if receiver.notify().is_err() {
+            break;
+        }
     }
     core::hint::black_box(sum);
 }

@@ -91,6 +91,7 @@ impl Figure {
             ("_loc", "lines"),
             ("_per_s", "per second"),
             ("_mps", "million/s"),
+            ("_mbps", "MB/s"),
         ];
         units
             .iter()
