@@ -1,6 +1,6 @@
 //! Receives what `talker` sends, checks that every message comes once and in order, with pauses at random, and says in the end how many came.
 //!
-//! Arguments: as `talker`'s.
+//! Arguments: as `talker`'s; `lasts=NS`: it must take so long, because of a contract.
 
 #![no_std]
 #![no_main]
@@ -69,6 +69,8 @@ fn main(_: u32) {
     }
     let took = time::now() - began;
     println!("[listener] {received} messages in {took} ns");
+    let lasts = number("lasts", 0);
+    check("the contract was kept", took >= lasts, format_args!("expected {lasts} ns at least, saw {took}"));
     check("every message came once and in order", true, "");
     let result = sender.send_until(&Message::new(0, [received; 7]), None);
     check("the talker can be told", result.is_ok(), "it cannot");
