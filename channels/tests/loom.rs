@@ -47,6 +47,10 @@ impl Bell for LoomBell {
         Ok(())
     }
 
+    fn peer_gone(&mut self) -> Option<Self::Error> {
+        None
+    }
+
     fn wait_until(&mut self, _: Option<u64>) -> Result<(), Infallible> {
         let mut is_rung = self.mine.is_rung.lock().expect("nobody panics");
         while !*is_rung {

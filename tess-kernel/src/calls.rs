@@ -18,7 +18,7 @@ use crate::arch::frame::Frame;
 use crate::arch::{power, serial};
 use crate::cells::{self, Cell, Hart, Object};
 use crate::cpu::{self, Cpu};
-use crate::memory::{PAGE, frames, image, physical, space, tables};
+use crate::memory::{PAGE, frames, image, physical, space};
 use crate::{channels, console, events, handover, inputs, plans, start};
 
 /// Serves the call in the frame and writes its result there.
@@ -271,9 +271,8 @@ impl Caller<'_> {
             plan: plans::number(),
             ipis: cpu::ipis(),
             boot_ns: boot.boot_ns,
-            writable_executable_pages: tables::count(image::root(), tables::writable_and_executable)
-                + space::audit(self.cell.space()),
-            unguarded_stacks: image::unguarded_stacks(cpu::count()),
+            writable_executable_pages: image::audit().0 + space::audit(self.cell.space()),
+            unguarded_stacks: image::audit().1,
             delay_ns: plans::timing().delay.as_nanos(),
             inputs: inputs::PUBLISHED.load(Ordering::Relaxed),
             late_inputs: plans::LATE.load(Ordering::Relaxed),

@@ -63,6 +63,9 @@ pub(crate) struct Cell {
     pub(crate) short_periods: AtomicU64,
     /// The muxers' count of them when it was looked at last.
     pub(crate) short_periods_seen: AtomicU32,
+    /// Ends of channels that it has, or that are being taken down, and channels that it began and that are not whole yet.
+    pub(crate) channel_ends: AtomicU32,
+    pub(crate) channels_begun: AtomicU32,
     /// Attempts that were refused for want of a handle or a right.
     pub(crate) refused: AtomicU64,
     /// Time of its activations in which harts of other cells ran that it had handed something to, in ns.
@@ -164,6 +167,8 @@ static CELLS: [Cell; MAX_CELLS] = {
             reporter: Mutex::new(Reporter::new()),
             short_periods: AtomicU64::new(0),
             short_periods_seen: AtomicU32::new(0),
+            channel_ends: AtomicU32::new(0),
+            channels_begun: AtomicU32::new(0),
             refused: AtomicU64::new(0),
             lent: AtomicU64::new(0),
             borrowed: AtomicU64::new(0),
@@ -212,7 +217,7 @@ fn build(cpu: &mut Cpu, cell: &'static Cell, harts: u32) -> Result<(), Error> {
     let ring = frames::take(cpu, &cell.quota)?;
     *cell.ring.lock() = Some(FrameBox::new(ring, Ring::new()));
     let mut handles = cell.handles.lock();
-    *handles = HandleTable::new();
+    handles.clear();
     handles.set(Handle::OWN_CELL, Object::Cell(cell), Rights::OBSERVE);
     drop(handles);
     let features = features();
@@ -421,7 +426,7 @@ pub(crate) fn destroy(cpu: &mut Cpu, cell: &'static Cell) -> Result<u64, Error> 
     if cell.quota.used() != 0 {
         log::error!("cell {} is gone but {} frames are still on its account", cell.slot, cell.quota.used());
     }
-    *cell.handles.lock() = HandleTable::new();
+    cell.handles.lock().clear();
     cell.hart_count.store(0, Ordering::Release);
     let returned = progress.returned;
     cell.life.free();

@@ -137,6 +137,12 @@ impl Channel {
         }
     }
 
+    /// Whoever began it has no more to do with it.
+    fn is_begun(&mut self, by: &Cell) {
+        self.creator = None;
+        by.channels_begun.fetch_sub(1, Ordering::SeqCst);
+    }
+
     /// The channel is of no more use because of the end with this role.
     fn end(&mut self, cpu: &mut Cpu, role: Role, why: Ended) {
         if self.ended.is_none() {
@@ -187,16 +193,21 @@ pub(crate) fn create(by: &Cell, cells: [&'static Cell; 2], request: &ChannelRequ
     for (role, cell) in [Role::Sender, Role::Receiver].into_iter().zip(cells) {
         let end = Object::Channel(End { channel: number, role });
         match cell.handles.lock().insert(end, Rights::OBSERVE) {
-            Ok(handle) => sides[role as usize] = Side { cell: cell.slot, handle, hart: 0, stage: Stage::Here },
+            Ok(handle) => {
+                cell.channel_ends.fetch_add(1, Ordering::SeqCst);
+                sides[role as usize] = Side { cell: cell.slot, handle, hart: 0, stage: Stage::Here };
+            }
             Err(error) => {
                 for side in sides.iter().filter(|side| !side.is_gone()) {
                     side.cell().handles.lock().remove(side.handle);
+                    side.cell().channel_ends.fetch_sub(1, Ordering::SeqCst);
                 }
                 return Err(error);
             }
         }
     }
     let ChannelRequest { name, shape, rate_per_s, burst, reserved: _ } = *request;
+    by.channels_begun.fetch_add(1, Ordering::SeqCst);
     *channel =
         Channel { creator: Some(by.slot), failed: None, name, shape, rate_per_s, burst, made: 0, ended: None, sides };
     Ok(u64::from(number))
@@ -215,12 +226,12 @@ pub(crate) fn build(cpu: &mut Cpu, by: &Cell, number: u64) -> Result<u64, Error>
         for role in [Role::Sender, Role::Receiver] {
             take_down(cpu, &mut channel, role, true)?;
         }
-        channel.creator = None;
+        channel.is_begun(by);
         return Err(channel.failed.unwrap_or(Error::new(ErrorKind::ChannelEnded, 0, why as u64)));
     }
     for _ in 0..STEP {
         if channel.is_whole() {
-            channel.creator = None;
+            channel.is_begun(by);
             channel.tell(cpu, Role::Sender);
             channel.tell(cpu, Role::Receiver);
             return Ok(0);
@@ -349,10 +360,14 @@ pub(crate) fn cell_ended(cpu: &mut Cpu, cell: &Cell, state: CellState) {
 
 /// A cell is being destroyed, and no hardware thread has it loaded: its ends are taken down.
 pub(crate) fn cell_destroyed(cpu: &mut Cpu, cell: &Cell) -> Result<(), Error> {
-    for place in ALL.iter().filter(|place| place.lock().creator == Some(cell.slot)) {
-        let mut channel = place.lock();
-        channel.creator = None;
-        channel.ended = channel.ended.or(Some(Ended::Unfinished));
+    if cell.channels_begun.load(Ordering::SeqCst) != 0 {
+        for place in &ALL {
+            let mut channel = place.lock();
+            if channel.creator == Some(cell.slot) {
+                channel.is_begun(cell);
+                channel.ended = channel.ended.or(Some(Ended::Unfinished));
+            }
+        }
     }
     each_end(cell, |channel, role| {
         channel.end(cpu, role, Ended::Destroyed);
@@ -362,6 +377,10 @@ pub(crate) fn cell_destroyed(cpu: &mut Cpu, cell: &Cell) -> Result<(), Error> {
 
 /// Visits all ends that a cell has, until one fails.
 fn each_end(cell: &Cell, mut visit: impl FnMut(&mut Channel, Role) -> Result<(), Error>) -> Result<(), Error> {
+    // Most cells have none, and none should pay for all that there could be.
+    if cell.channel_ends.load(Ordering::SeqCst) == 0 {
+        return Ok(());
+    }
     for place in &ALL {
         let mut channel = place.lock();
         for role in [Role::Sender, Role::Receiver] {
@@ -384,7 +403,8 @@ fn take_down(cpu: &mut Cpu, channel: &mut Channel, role: Role, own: bool) -> Res
     let (pages, peers_pages) = (channel.made_of(role), channel.made_of(other(role)));
     let side = channel.side(role);
     let cell = side.cell();
-    match side.stage {
+    let before = side.stage;
+    match before {
         Stage::Here => side.stage = Stage::Blanking(0),
         Stage::Blanking(done) => {
             let until = if peer.is_gone() { pages } else { pages.min(done + STEP) };
@@ -437,8 +457,11 @@ fn take_down(cpu: &mut Cpu, channel: &mut Channel, role: Role, own: bool) -> Res
     if !side.is_gone() {
         return again;
     }
-    if own {
-        cell.handles.lock().remove(side.handle);
+    if before != Stage::Gone {
+        cell.channel_ends.fetch_sub(1, Ordering::SeqCst);
+        if own {
+            cell.handles.lock().remove(side.handle);
+        }
     }
     Ok(0)
 }

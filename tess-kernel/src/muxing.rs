@@ -335,7 +335,9 @@ fn take_back(cpu: &mut Cpu, frame: &mut Frame) -> bool {
         hart.tick_at.store(0, Ordering::Relaxed);
         hart.dispatch.post(abi::Event::Tick);
     }
+    // A new plan may have the borrower elsewhere.
     let is_over = !current.cell.life.is_running()
+        || !is_at_home(cpu, current.cell)
         || current.hart.parked_until.load(Ordering::Relaxed) != 0 && current.hart.dispatch.pending() == 0;
     if !is_over && cell.life.is_running() && hart.dispatch.pending() == 0 {
         return false;

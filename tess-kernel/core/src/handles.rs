@@ -20,6 +20,8 @@ enum Slot<T> {
 #[derive(Debug)]
 pub struct HandleTable<T, const N: usize> {
     slots: [Slot<T>; N],
+    /// All slots from here on were never used.
+    end: usize,
 }
 
 impl<T: Copy, const N: usize> Default for HandleTable<T, N> {
@@ -32,13 +34,20 @@ impl<T: Copy, const N: usize> HandleTable<T, N> {
     /// An empty table.
     #[must_use]
     pub const fn new() -> Self {
-        Self { slots: [const { Slot::Free { generation: 0 } }; N] }
+        Self { slots: [const { Slot::Free { generation: 0 } }; N], end: 0 }
+    }
+
+    /// Makes it empty, as if new, for a holder to whom older handles mean nothing. Costs what was used.
+    pub fn clear(&mut self) {
+        self.slots.iter_mut().take(self.end).for_each(|slot| *slot = Slot::Free { generation: 0 });
+        self.end = 0;
     }
 
     /// Puts an object into a slot that is free and was never used: for the handles that everybody knows.
     pub fn set(&mut self, handle: Handle, object: T, rights: Rights) {
         if let Some(slot) = self.slots.get_mut(usize::from(handle.slot())) {
             *slot = Slot::Used { generation: handle.generation(), rights, object };
+            self.end = self.end.max(usize::from(handle.slot()) + 1);
         }
     }
 
@@ -50,6 +59,7 @@ impl<T: Copy, const N: usize> HandleTable<T, N> {
         for (place, slot) in self.slots.iter_mut().enumerate().skip(2) {
             if let Slot::Free { generation } = *slot {
                 *slot = Slot::Used { generation, rights, object };
+                self.end = self.end.max(place + 1);
                 return Ok(Handle::from_parts(place as u16, generation));
             }
         }
@@ -73,7 +83,7 @@ impl<T: Copy, const N: usize> HandleTable<T, N> {
 
     /// The first slot from `first` on whose object is wanted, with its handle.
     pub fn find(&self, first: usize, is_wanted: impl Fn(&T) -> bool) -> Option<(usize, Handle)> {
-        self.slots.iter().enumerate().skip(first).find_map(|(place, slot)| match slot {
+        self.slots.iter().enumerate().take(self.end).skip(first).find_map(|(place, slot)| match slot {
             Slot::Used { generation, object, .. } if is_wanted(object) => {
                 Some((place, Handle::from_parts(place as u16, *generation)))
             }
@@ -122,6 +132,18 @@ mod tests {
             table.remove(handle);
         }
         assert!(table.insert(1, Rights::OBSERVE).is_err());
+    }
+
+    #[test]
+    fn a_table_that_was_cleared_is_as_new() {
+        let mut table = HandleTable::<u32, 4>::new();
+        let handle = table.insert(1, Rights::OBSERVE).expect("a slot is free");
+        table.remove(handle);
+        let next = table.insert(2, Rights::OBSERVE).expect("a slot is free");
+        table.clear();
+        assert_eq!(table.find(0, |_| true), None);
+        assert!(table.get(next.register(), Rights::OBSERVE, 0).is_err());
+        assert_eq!(table.insert(3, Rights::OBSERVE), Ok(handle));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use kernel_core::frames::Frame;
+use spin::Once;
 
 use super::tables::{self, GLOBAL, LARGE, NO_EXECUTE, PRESENT, UNCACHED, WRITABLE};
 use super::{DEVICES, DIRECT_MAP, KERNEL_OFFSET, PAGE, STACKS, boot, physical};
@@ -170,4 +171,12 @@ pub(crate) fn startup_tables(page: u64) -> u64 {
 /// Switches from the startup tables to the kernel's own.
 pub(crate) fn leave_startup_tables() {
     registers::use_kernel_tables();
+}
+
+/// Writable and executable pages of the kernel's half, and hardware threads whose stacks lack a guard. Looked for once, when all is mapped: the kernel's half does not change
+/// after that, and the walk takes a while.
+pub(crate) fn audit() -> (u64, u64) {
+    static FOUND: Once<(u64, u64)> = Once::new();
+    let look = || (tables::count(root(), tables::writable_and_executable), unguarded_stacks(crate::cpu::count()));
+    *FOUND.call_once(look)
 }
