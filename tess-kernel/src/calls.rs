@@ -29,26 +29,26 @@ pub(crate) fn serve(cpu: &mut Cpu, frame: &mut Frame) {
     let result = match Call::from_number(frame.rax) {
         Some(Call::ChannelHandOver) => match handover::serve(cpu, frame) {
             Ok(()) => return,
-            Err(error) => refuse(current.cell, Err(error)),
+            Err(error) => Err(error),
         },
-        Some(call) => {
-            let result = Caller { cpu, cell: current.cell, hart: current.hart }.serve(call, arguments);
-            refuse(current.cell, result)
-        }
+        Some(call) => Caller { cpu, cell: current.cell, hart: current.hart }.serve(call, arguments),
         None => Err(Error { kind: ErrorKind::UnknownCall, argument: Error::NO_ARGUMENT, value: frame.rax }),
     };
+    if let Err(error) = result {
+        refuse(current.cell, error);
+    }
     (frame.rax, frame.rdx) = Error::encode(result);
 }
 
 /// Counts attempts for which a cell has no handle or no right, and logs the first, the second, the fourth and so on.
-fn refuse(cell: &Cell, result: Result<u64, Error>) -> Result<u64, Error> {
-    if let Err(error @ Error { kind: ErrorKind::BadHandle | ErrorKind::NoRight, .. }) = result {
+#[cold]
+fn refuse(cell: &Cell, error: Error) {
+    if matches!(error.kind, ErrorKind::BadHandle | ErrorKind::NoRight) {
         let count = cell.refused.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
             cell.with_name(|name| log::warn!("cell {name} was refused something: {error} ({count} times in all)"));
         }
     }
-    result
 }
 
 /// The windows of channels are the kernel's.
@@ -129,6 +129,7 @@ impl Caller<'_> {
         }
     }
 
+    #[inline(never)]
     fn channel_create(&self, sender: u64, receiver: u64, address: u64) -> Result<u64, Error> {
         let mut cells = [self.cell; 2];
         for (argument, (place, handle)) in cells.iter_mut().zip([sender, receiver]).enumerate() {
@@ -159,6 +160,7 @@ impl Caller<'_> {
         channels::create(self.cell, cells, &ChannelRequest { name, shape, rate_per_s, burst, reserved })
     }
 
+    #[inline(never)]
     fn channel_info(&self, slot: u64, address: u64) -> Result<u64, Error> {
         let Some((info, next)) = channels::describe(self.cell, slot) else { return Ok(0) };
         self.write(address, &channel_info_bytes(&info), 1)?;

@@ -214,6 +214,7 @@ pub(crate) fn create(by: &Cell, cells: [&'static Cell; 2], request: &ChannelRequ
 }
 
 /// Makes the next pages of a channel that `by` began.
+#[inline(never)]
 pub(crate) fn build(cpu: &mut Cpu, by: &Cell, number: u64) -> Result<u64, Error> {
     let bad = Error::new(ErrorKind::OutOfRange, 0, number);
     let place = usize::try_from(number).ok().and_then(|number| ALL.get(number)).ok_or(bad)?;
@@ -300,6 +301,7 @@ pub(crate) fn describe(cell: &Cell, slot: u64) -> Option<(ChannelInfo, u64)> {
 }
 
 /// Rings at the other end.
+#[inline(never)]
 pub(crate) fn notify(cpu: &mut Cpu, cell: &Cell, handle: u64) -> Result<u64, Error> {
     let (channel, role) = find(cell, handle)?;
     if let Some(why) = channel.ended {
@@ -310,6 +312,7 @@ pub(crate) fn notify(cpu: &mut Cpu, cell: &Cell, handle: u64) -> Result<u64, Err
 }
 
 /// Binds an end to a hart.
+#[inline(never)]
 pub(crate) fn bind(cell: &Cell, handle: u64, hart: u64) -> Result<u64, Error> {
     if hart >= cell.hart_count() as u64 {
         return Err(Error::new(ErrorKind::OutOfRange, 1, hart));
@@ -338,6 +341,7 @@ pub(crate) fn peer(
 }
 
 /// Gives up an end.
+#[inline(never)]
 pub(crate) fn close(cpu: &mut Cpu, cell: &Cell, handle: u64) -> Result<u64, Error> {
     let (mut channel, role) = find(cell, handle)?;
     if channel.creator.is_some() {

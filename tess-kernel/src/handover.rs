@@ -19,6 +19,7 @@ use crate::cpu::Cpu;
 use crate::{channels, inputs, muxing};
 
 /// Serves the call: on success the frame is that of whoever runs next.
+#[inline(never)]
 pub(crate) fn serve(cpu: &mut Cpu, frame: &mut Frame) -> Result<(), Error> {
     let Some(current) = cpu.muxing.current else { return Ok(()) };
     let (send, receive) = (frame.rdi, frame.rsi);

@@ -325,9 +325,10 @@ pub(crate) fn is_at_home(cpu: &Cpu, cell: &Cell) -> bool {
 }
 
 /// The hart that lends its time wants it back: it has an event, its tick is due, or the one that runs has nothing to do any more.
-fn take_back(cpu: &mut Cpu, frame: &mut Frame) -> bool {
-    let Some(current) = cpu.muxing.current else { return false };
-    let Some((cell, hart)) = current.lender else { return false };
+#[cold]
+fn take_back(cpu: &mut Cpu, frame: &mut Frame) {
+    let Some(current) = cpu.muxing.current else { return };
+    let Some((cell, hart)) = current.lender else { return };
     // Its translations are not in the processor while another cell's are.
     hart.flushed.store(cell.flush_wanted.load(Ordering::SeqCst), Ordering::SeqCst);
     let tick = hart.tick_at.load(Ordering::Relaxed);
@@ -339,11 +340,9 @@ fn take_back(cpu: &mut Cpu, frame: &mut Frame) -> bool {
     let is_over = !current.cell.life.is_running()
         || !is_at_home(cpu, current.cell)
         || current.hart.parked_until.load(Ordering::Relaxed) != 0 && current.hart.dispatch.pending() == 0;
-    if !is_over && cell.life.is_running() && hart.dispatch.pending() == 0 {
-        return false;
+    if is_over || !cell.life.is_running() || hart.dispatch.pending() != 0 {
+        hand_over(cpu, frame, cell, hart);
     }
-    hand_over(cpu, frame, cell, hart);
-    true
 }
 
 /// Loads a hart and holds until its activation's instant. On return the frame is the hart's, unless it is parked or cannot be had.
@@ -431,7 +430,9 @@ fn look_further(cpu: &mut Cpu, boundaries: usize) -> bool {
 /// processor (hyperthreads, or an emulator that runs them in turn) each sees the instant before any of them runs off.
 fn hold(cpu: &mut Cpu, until: u64) -> u64 {
     let step = cpu.muxing.lead() / 4;
-    while cpu.now() + step < until && look_further(cpu, 1) {}
+    while cpu.now() + step < until && look_further(cpu, 1) {
+        core::hint::spin_loop();
+    }
     loop {
         let now = cpu.now();
         core::hint::spin_loop();
@@ -444,7 +445,9 @@ fn hold(cpu: &mut Cpu, until: u64) -> u64 {
 /// The current hart's affairs: its cell may have ended, its translations may be old, it may be parked, and events may be due.
 fn settle(cpu: &mut Cpu, frame: &mut Frame) {
     cpu.muxing.look_again = 0;
-    while take_back(cpu, frame) {}
+    if cpu.muxing.current.as_ref().is_some_and(|current| current.lender.is_some()) {
+        take_back(cpu, frame);
+    }
     let Some(current) = cpu.muxing.current else { return };
     if !current.cell.life.is_running() {
         suspend(cpu, frame);
@@ -516,7 +519,7 @@ fn arm(cpu: &mut Cpu, frame: &mut Frame) -> bool {
     if let Some(current) = &cpu.muxing.current {
         let hart = current.hart;
         let parked = hart.parked_until.load(Ordering::Relaxed);
-        let lenders = current.lender.map_or(0, |(_, lender)| lender.tick_at.load(Ordering::Relaxed));
+        let lenders = current.lender.as_ref().map_or(0, |(_, lender)| lender.tick_at.load(Ordering::Relaxed));
         for instant in [hart.tick_at.load(Ordering::Relaxed), parked, cpu.muxing.look_again, lenders] {
             if instant != 0 {
                 at = at.min(instant);
@@ -525,7 +528,9 @@ fn arm(cpu: &mut Cpu, frame: &mut Frame) -> bool {
     }
     cpu.slept = None;
     // Before the first plan the timer interrupts who starts the machine.
-    if let Some(plan) = cpu.muxing.plan().filter(|_| !frame.is_user()) {
+    if !frame.is_user()
+        && let Some(plan) = cpu.muxing.plan()
+    {
         let listens = plan.listens(cpu.thread);
         at = sleep::until(cpu, frame, at, listens || cpu.muxing.current.is_some());
     }
