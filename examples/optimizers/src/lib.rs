@@ -1,0 +1,4 @@
+//! Optimizers to copy, one file each.
+
+#![no_std]
+#![forbid(unsafe_code)]
