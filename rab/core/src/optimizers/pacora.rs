@@ -18,6 +18,7 @@
 
 mod descent;
 mod exchange;
+mod polish;
 mod problem;
 mod record;
 mod response;

@@ -4,6 +4,7 @@
 //! along a cell's deadline, where a single quantum less would make it late. Only the two cells that took part need to be looked at again, so an exchange costs about 50 evaluations
 //! and a pass over tables. First in large grains, then in single quanta.
 
+use super::polish::Polish;
 use super::problem::{Player, Problem};
 use crate::optimizer::Steps;
 use crate::resource::{Amounts, Resource};
@@ -33,7 +34,8 @@ impl Table {
 /// Who gives or takes.
 type Party = Option<usize>;
 
-/// An exchange: `giver` gives `given` to `taker`; with `back`, `taker` gives that kind to `giver` for it. No party is the idle ones.
+/// An exchange: `giver` gives `given` to `taker`; with `back`, `taker` gives that kind to `giver` for it. No party is the idle ones. With `then`, that cell takes that kind
+/// from the idle ones, where the giver's power allows it.
 #[derive(Clone, Copy, Debug)]
 struct Deal {
     change: f64,
@@ -41,6 +43,7 @@ struct Deal {
     given: Resource,
     taker: Party,
     back: Option<Resource>,
+    then: Option<(usize, Resource)>,
 }
 
 /// The tables that the search works with.
@@ -50,11 +53,12 @@ pub(super) struct Exchange<const CELLS: usize> {
     grain: [u32; KINDS],
     /// What is given out.
     given: Amounts,
+    polish: Polish<CELLS>,
 }
 
 impl<const CELLS: usize> Exchange<CELLS> {
     pub(super) const fn new() -> Self {
-        Self { tables: [Table::EMPTY; CELLS], grain: [1; KINDS], given: Amounts::NONE }
+        Self { tables: [Table::EMPTY; CELLS], grain: [1; KINDS], given: Amounts::NONE, polish: Polish::new() }
     }
 
     /// Improves `shares`, which keep the cells' boxes, until no exchange helps or the steps are gone. Afterwards the machine's limits are kept too, if that is possible at all.
@@ -100,12 +104,26 @@ impl<const CELLS: usize> Exchange<CELLS> {
         }
         let least = 1e-9 * (1.0 + problem.objective(players, shares).abs());
         loop {
-            let Some(deal) = self.best(problem, players.len()).filter(|deal| deal.change < -least) else { return true };
+            let Some(deal) = self.best(problem, players.len()).filter(|deal| deal.change < -least) else {
+                if !self.grain.iter().all(|grain| *grain == 1) {
+                    return true;
+                }
+                match self.polish.run(problem, players, shares, &mut self.given, least, steps) {
+                    Some(changed) if changed.iter().any(Option::is_some) => {
+                        for place in changed.into_iter().flatten() {
+                            self.tables[place] = self.table(&players[place], &shares[place]);
+                        }
+                        continue;
+                    }
+                    Some(_) => return true,
+                    None => return false,
+                }
+            };
             if !steps.take(2 * EVALUATIONS + players.len() as u32) {
                 return false;
             }
             self.carry_out(&deal, shares);
-            for place in [deal.giver, deal.taker].into_iter().flatten() {
+            for place in [deal.giver, deal.taker, deal.then.map(|(place, _)| place)].into_iter().flatten() {
                 self.tables[place] = self.table(&players[place], &shares[place]);
             }
         }
@@ -166,13 +184,13 @@ impl<const CELLS: usize> Exchange<CELLS> {
             let takers = two_least(tables.iter().map(|table| table.more[kind]));
             let givers = two_least(tables.iter().map(|table| table.less[kind]));
             if let Some((taker, change)) = takers[0].filter(|_| self.is_idle(problem, given, None)) {
-                offer(Deal { change: change + cost, giver: None, given, taker: Some(taker), back: None });
+                offer(Deal { change: change + cost, giver: None, given, taker: Some(taker), back: None, then: None });
             }
             if let Some((giver, change)) = givers[0] {
-                offer(Deal { change: change - cost, giver: Some(giver), given, taker: None, back: None });
+                offer(Deal { change: change - cost, giver: Some(giver), given, taker: None, back: None, then: None });
             }
             for (giver, taker, change) in pairs(givers, takers) {
-                offer(Deal { change, giver: Some(giver), given, taker: Some(taker), back: None });
+                offer(Deal { change, giver: Some(giver), given, taker: Some(taker), back: None, then: None });
             }
             for back in Resource::ALL.into_iter().filter(|&back| back != given && problem.totals[back] > 0) {
                 let other = back.place();
@@ -180,12 +198,19 @@ impl<const CELLS: usize> Exchange<CELLS> {
                 let ones = two_least(tables.iter().map(|table| table.trade[kind][other]));
                 if let Some((giver, change)) = ones[0].filter(|_| self.is_idle(problem, back, Some(given))) {
                     let change = change - cost + other_cost;
-                    offer(Deal { change, giver: Some(giver), given, taker: None, back: Some(back) });
+                    offer(Deal { change, giver: Some(giver), given, taker: None, back: Some(back), then: None });
+                }
+                if problem.machine.most_watts.is_some() && self.is_idle(problem, back, Some(given)) {
+                    let takers = two_least(tables.iter().map(|table| table.more[other]));
+                    for (giver, taker, change) in pairs(givers, takers) {
+                        let (change, then) = (change - cost + other_cost, Some((taker, back)));
+                        offer(Deal { change, giver: Some(giver), given, taker: None, back: None, then });
+                    }
                 }
                 // Each pair once.
                 let others = two_least(tables.iter().map(|table| table.trade[other][kind]));
                 for (giver, taker, change) in pairs(ones, others).filter(|_| kind < other) {
-                    offer(Deal { change, giver: Some(giver), given, taker: Some(taker), back: Some(back) });
+                    offer(Deal { change, giver: Some(giver), given, taker: Some(taker), back: Some(back), then: None });
                 }
             }
         }
@@ -206,6 +231,9 @@ impl<const CELLS: usize> Exchange<CELLS> {
         self.hand_over(deal.giver, deal.taker, deal.given, shares);
         if let Some(back) = deal.back {
             self.hand_over(deal.taker, deal.giver, back, shares);
+        }
+        if let Some((place, resource)) = deal.then {
+            self.hand_over(None, Some(place), resource, shares);
         }
     }
 

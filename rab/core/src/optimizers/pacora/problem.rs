@@ -82,10 +82,13 @@ impl<'a> Problem<'a> {
         let mut sum = 0.0;
         for (player, share) in players.iter().zip(shares) {
             sum += player.penalty(&player.scale.roots(share));
-            for resource in Resource::ALL {
-                sum += self.cost[resource.place()] * f64::from(share[resource]);
-            }
+            sum += self.cost(share);
         }
         sum
+    }
+
+    /// Penalty of so much not being idle.
+    pub(super) fn cost(&self, share: &Amounts) -> f64 {
+        Resource::ALL.into_iter().map(|resource| self.cost[resource.place()] * f64::from(share[resource])).sum()
     }
 }
