@@ -5,6 +5,8 @@
 //!
 //! - [`resource`], [`machine`], [`cell`]: the data
 //! - [`optimizer`]: the interface; [`optimizers`]: those that ship
+//! - [`admission`]: who may start at all
+//! - [`control`]: the loop around an optimizer, which filters, damps and explains
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -12,7 +14,9 @@
 #[cfg(any(test, feature = "simulator"))]
 extern crate std;
 
+pub mod admission;
 pub mod cell;
+pub mod control;
 pub mod divide;
 pub mod machine;
 pub mod optimizer;

@@ -45,6 +45,12 @@ impl Machine {
         self
     }
 
+    /// The same, with these watts when no cell has anything, and at most those.
+    #[must_use]
+    pub fn with_power(self, idle_watts: f64, most_watts: Option<f64>) -> Self {
+        Self { idle_watts, most_watts, ..self }
+    }
+
     /// What there is of a kind, if it can be divided.
     #[must_use]
     pub fn supply(&self, resource: Resource) -> Option<Supply> {

@@ -49,7 +49,10 @@ impl<const CELLS: usize> Utilisation<CELLS> {
     /// Hardware threads that the cell wants.
     fn want(&mut self, cell: &Cell) -> u32 {
         let has = cell.has[Resource::Threads];
-        let Some(seen) = cell.seen.filter(|_| has > 0) else { return cell.needs.desired[Resource::Threads] };
+        if has == 0 {
+            return cell.needs.desired[Resource::Threads];
+        }
+        let Some(seen) = cell.seen else { return has };
         let busy = f64::from(has) * (seen.utilisation.min(1.0) + seen.backlog.min(1.0));
         let needed = libm::ceil(busy / AIMED_AT).clamp(1.0, f64::from(has) * 2.0 + 1.0) as u32;
         if seen.utilisation > TOO_BUSY || seen.backlog >= 1.0 {

@@ -52,10 +52,8 @@ fn small() -> impl Strategy<Value = Small> {
 fn machine(small: &Small) -> Machine {
     let threads = Supply { total: 8, watts: 5.0, price: 0.0 };
     let ways = Supply { total: 6, watts: 1.0, price: 0.0 };
-    let mut machine = Machine::default().with(Resource::Threads, threads).with(Resource::Ways, ways);
-    machine.idle_watts = 20.0;
-    machine.most_watts = small.most_watts;
-    machine
+    let machine = Machine::default().with(Resource::Threads, threads).with(Resource::Ways, ways);
+    machine.with_power(20.0, small.most_watts)
 }
 
 fn players(small: &Small, totals: &Amounts) -> Vec<Player> {
