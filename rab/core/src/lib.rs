@@ -7,6 +7,7 @@
 //! - [`optimizer`]: the interface; [`optimizers`]: those that ship
 //! - [`admission`]: who may start at all
 //! - [`control`]: the loop around an optimizer, which filters, damps and explains
+//! - `simulator` (feature `simulator`): a simulated system to try optimizers in
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -22,6 +23,8 @@ pub mod machine;
 pub mod optimizer;
 pub mod optimizers;
 pub mod resource;
+#[cfg(any(test, feature = "simulator"))]
+pub mod simulator;
 
 pub use cell::{Cell, CellId, Needs, Seen};
 pub use machine::{Goals, Machine, Supply};
