@@ -15,7 +15,7 @@ use crate::resource::Amounts;
 /// Steps that an optimizer gets for a decision.
 pub const STEPS: u32 = 60_000;
 /// Measurements with the present share that a decision without an event needs.
-const MEASURED: u32 = 2;
+const MEASURED: u32 = 3;
 /// Periods that a decision waits for them; a cell that is silent must not stop the others.
 const WAIT: u32 = 4;
 

@@ -29,6 +29,8 @@ impl Sample {
 const MEDIAN: usize = 3;
 /// Measurements after which older ones begin to be forgotten.
 const MEMORY: f64 = 8.0;
+/// The deviation that an outlier counts as, at most, as a part of the mean.
+const MOST: f64 = 0.5;
 /// Deviation of a normal distribution, in mean absolute deviations.
 const NORMAL: f64 = 1.2533;
 
@@ -55,15 +57,17 @@ impl Filter {
         }
         let _ = self.last.push(sample.response_s);
         self.count = self.count.saturating_add(1);
-        let gain = 1.0 / f64::from(self.count).min(MEMORY);
         let median = self.median();
         if self.count > 1 {
-            // Against the mean before it is drawn towards this one.
-            let off = NORMAL * (sample.response_s / self.mean_s - 1.0).abs().min(1.0);
+            // Against the mean before it is drawn towards this one. An outlier counts as a large deviation, not as what it is.
+            let off = NORMAL * (sample.response_s / self.mean_s - 1.0).abs().min(MOST);
             let deviation = self.deviation.unwrap_or(off);
-            self.deviation = Some(deviation + (off - deviation) / MEMORY);
+            self.deviation = Some(deviation + (off - deviation) / (2.0 * MEMORY));
         }
-        self.mean_s += (median - self.mean_s) * gain;
+        // The first medians are of less than three, and not to be kept.
+        let fresh = f64::from(self.count.saturating_sub(2).max(1));
+        self.mean_s += (median - self.mean_s) / fresh.min(MEMORY);
+        let gain = 1.0 / f64::from(self.count).min(MEMORY);
         self.utilisation += (sample.utilisation.min(1.0) - self.utilisation) * gain;
         self.backlog += (sample.backlog - self.backlog) * gain;
         true
@@ -78,13 +82,10 @@ impl Filter {
         self.backlog = 0.0;
     }
 
-    /// Forgets all but the newest two measurements: those that showed that a phase began.
+    /// Forgets all but the newest three measurements: those that showed that a phase began.
     pub fn restart_late(&mut self) {
-        if self.last.is_full() {
-            self.last.remove(0);
-        }
         self.count = self.last.len() as u32;
-        self.mean_s = self.last.iter().sum::<f64>() / self.last.len().max(1) as f64;
+        self.mean_s = self.median();
     }
 
     /// Measurements since the last restart.
@@ -106,11 +107,12 @@ impl Filter {
         })
     }
 
-    /// Of the last ones; of two the mean.
-    fn median(&self) -> f64 {
+    /// The median of the last three. Of two the shorter: outliers are long.
+    #[must_use]
+    pub fn median(&self) -> f64 {
         match self.last[..] {
             [one] => one,
-            [one, two] => 0.5 * (one + two),
+            [one, two] => one.min(two),
             [one, two, three] => one.max(two).min(one.min(two).max(three)),
             _ => 0.0,
         }

@@ -1,4 +1,4 @@
-//! Whether a cell began to behave differently with the same resources: a two-sided CUSUM (Page, 1954) of its response times.
+//! Whether a cell began to behave differently with the same resources: a two-sided CUSUM (Page, 1954) of its response times' medians of three.
 
 /// Measurements that the reference is learnt from before anything is detected.
 const LEARNING: u32 = 4;
@@ -6,7 +6,7 @@ const LEARNING: u32 = 4;
 const MEMORY: f64 = 24.0;
 /// Deviations that are nothing.
 const SLACK: f64 = 0.75;
-/// Deviations that one measurement counts for at most: one alone never is a phase.
+/// Deviations that one median counts for at most: one alone never is a phase.
 const MOST: f64 = 6.0;
 /// Deviations, summed, that are a phase.
 const LIMIT: f64 = 9.0;
@@ -28,8 +28,8 @@ impl Phase {
         *self = Self::default();
     }
 
-    /// Takes in a measurement and how much such ones deviate, in seconds; true if a phase began, and the reference is forgotten. At least two measurements of the new
-    /// phase are needed, and no more if it is far from the old one.
+    /// Takes in the newest median and how much single measurements deviate, in seconds; true if a phase began, and the reference is forgotten. At least two medians of the new
+    /// phase are needed, which take three measurements, and no more if it is far from the old one.
     pub fn push(&mut self, response_s: f64, deviation_s: f64) -> bool {
         if self.count >= LEARNING {
             let unit = deviation_s.max(FLOOR * self.reference_s);
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_detected_with_the_second_measurement() {
+    fn a_step_is_detected_with_the_second_median() {
         let mut phase = Phase::default();
         for _ in 0..20 {
             assert!(!phase.push(1.0, 0.05));

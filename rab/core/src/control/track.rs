@@ -64,7 +64,7 @@ impl Track {
         let deviation_s = self.filter.seen(false).map_or(0.0, |seen| seen.deviation_s);
         if !self.filter.push(sample) {
             self.rejected = self.rejected.saturating_add(1);
-        } else if self.phase.push(sample.response_s, deviation_s) {
+        } else if self.phase.push(self.filter.median(), deviation_s) {
             self.filter.restart_late();
             self.is_new_phase = true;
         }

@@ -25,7 +25,15 @@ const PATIENCE: u32 = 3;
 /// Moves quanta from those that spare to those that are short, for at most so many cells.
 #[derive(Clone, Debug, Default)]
 pub struct Pota<const CELLS: usize> {
-    spares: Vec<(CellId, u32), CELLS>,
+    spares: Vec<Spare, CELLS>,
+}
+
+/// A cell that did better than it needs, in so many decisions in a row.
+#[derive(Clone, Copy, Debug)]
+struct Spare {
+    cell: CellId,
+    has: Amounts,
+    decisions: u32,
 }
 
 /// Response as a part of what is allowed; nothing of cells that are best-effort or not measured.
@@ -40,22 +48,19 @@ impl<const CELLS: usize> Pota<CELLS> {
         Self { spares: Vec::new() }
     }
 
-    /// Counts the decisions in which the cell spared; true when they are enough.
-    fn is_patience_over(&mut self, cell: CellId, is_sparing: bool) -> bool {
+    /// Counts the decisions in which the cell spared with what it has; true when they are enough, and from then on until it has something else.
+    fn is_patience_over(&mut self, cell: &Cell, is_sparing: bool) -> bool {
         if !is_sparing {
-            self.forget(cell);
+            self.forget(cell.id);
             return false;
         }
-        let Some(place) = self.spares.iter().position(|(other, _)| *other == cell) else {
-            let _ = self.spares.push((cell, 1));
+        let Some(spare) = self.spares.iter_mut().find(|spare| spare.cell == cell.id) else {
+            let _ = self.spares.push(Spare { cell: cell.id, has: cell.has, decisions: 1 });
             return false;
         };
-        self.spares[place].1 += 1;
-        let is_over = self.spares[place].1 >= PATIENCE;
-        if is_over {
-            self.forget(cell);
-        }
-        is_over
+        spare.decisions = if spare.has == cell.has { spare.decisions.saturating_add(1) } else { 1 };
+        spare.has = cell.has;
+        spare.decisions >= PATIENCE
     }
 }
 
@@ -145,7 +150,7 @@ impl<const CELLS: usize> Optimizer for Pota<CELLS> {
         for (place, cell) in cells.iter().enumerate() {
             let strain = strain(cell, margin);
             let is_sparing = strain.is_some_and(|strain| strain < BAND);
-            if self.is_patience_over(cell.id, is_sparing) && moves.gift(place, Resource::Threads) > 0 {
+            if self.is_patience_over(cell, is_sparing) && moves.gift(place, Resource::Threads) > 0 {
                 moves.shares[place][Resource::Threads] -= 1;
                 moves.idle[Resource::Threads] += 1;
             }
@@ -174,14 +179,14 @@ impl<const CELLS: usize> Optimizer for Pota<CELLS> {
     }
 
     fn explain(&self, cell: CellId, out: &mut dyn core::fmt::Write) -> core::fmt::Result {
-        match self.spares.iter().find(|(other, _)| *other == cell) {
-            Some((_, decisions)) => write!(out, "did better than it needs for {decisions} decisions"),
+        match self.spares.iter().find(|spare| spare.cell == cell) {
+            Some(Spare { decisions, .. }) => write!(out, "did better than it needs for {decisions} decisions"),
             None => Ok(()),
         }
     }
 
     fn forget(&mut self, cell: CellId) {
-        self.spares.retain(|(other, _)| *other != cell);
+        self.spares.retain(|spare| spare.cell != cell);
     }
 }
 

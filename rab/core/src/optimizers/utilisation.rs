@@ -29,6 +29,7 @@ const PATIENCE: u32 = 3;
 #[derive(Clone, Copy, Debug)]
 struct Idle {
     cell: CellId,
+    has: u32,
     decisions: u32,
     most: u32,
 }
@@ -65,18 +66,16 @@ impl<const CELLS: usize> Utilisation<CELLS> {
         }
         let Some(place) = self.idle.iter().position(|idle| idle.cell == cell.id) else {
             // Without room it is not remembered, and the cell does not shrink.
-            let _ = self.idle.push(Idle { cell: cell.id, decisions: 1, most: needed });
+            let _ = self.idle.push(Idle { cell: cell.id, has, decisions: 1, most: needed });
             return has;
         };
         let idle = &mut self.idle[place];
-        idle.decisions += 1;
-        idle.most = idle.most.max(needed);
-        if idle.decisions < PATIENCE {
-            return has;
+        if idle.has != has {
+            *idle = Idle { cell: cell.id, has, decisions: 0, most: needed };
         }
-        let most = idle.most;
-        self.forget(cell.id);
-        most.min(has)
+        idle.decisions = idle.decisions.saturating_add(1);
+        idle.most = idle.most.max(needed);
+        if idle.decisions < PATIENCE { has } else { idle.most.min(has) }
     }
 }
 

@@ -77,7 +77,7 @@ fn steps() -> Scenario {
 fn phases() -> Scenario {
     let machine = threads(16);
     let applications = (0..4).map(|number| {
-        let work = Work { serial_s: 0.004, parallel_s: 0.1 + 0.02 * f64::from(number), ..Work::default() };
+        let work = Work { serial_s: 0.004, parallel_s: 0.08 + 0.01 * f64::from(number), ..Work::default() };
         let from = 4.0 + 8.0 * f64::from(number);
         let cell = interactive(&machine, 0.05, 100.0 + 50.0 * f64::from(number), Amounts::threads(4), work);
         cell.with_loads(&[(from, 2.2), (from + 7.0, 1.0)])
