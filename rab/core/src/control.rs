@@ -31,3 +31,6 @@ pub use damping::{Damping, Urgency};
 pub use explanation::Explanation;
 pub use filter::{Filter, Sample};
 pub use phase::Phase;
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,33 @@ pub trait Optimizer {
     fn forget(&mut self, _cell: CellId) {}
 }
 
+impl<O: Optimizer + ?Sized> Optimizer for &mut O {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn allocate(
+        &mut self,
+        situation: &Situation<'_>,
+        steps: &mut Steps,
+        shares: &mut [Amounts],
+    ) -> Result<(), NoAllocation> {
+        (**self).allocate(situation, steps, shares)
+    }
+
+    fn expects(&self, cell: CellId, share: &Amounts) -> Option<f64> {
+        (**self).expects(cell, share)
+    }
+
+    fn explain(&self, cell: CellId, out: &mut dyn fmt::Write) -> fmt::Result {
+        (**self).explain(cell, out)
+    }
+
+    fn forget(&mut self, cell: CellId) {
+        (**self).forget(cell);
+    }
+}
+
 /// All that a decision is made of. It can be satisfied: there is enough for all minimums.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {

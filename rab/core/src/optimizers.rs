@@ -11,3 +11,6 @@ pub use pacora::Pacora;
 pub use pota::Pota;
 pub use static_shares::Static;
 pub use utilisation::Utilisation;
+
+#[cfg(test)]
+mod tests;

@@ -25,3 +25,6 @@ pub use random::Random;
 pub use report::Report;
 pub use scenario::{Scenario, scenarios};
 pub use world::{simulate, simulate_with};
+
+#[cfg(test)]
+mod tests;

@@ -171,7 +171,12 @@ impl<O: Optimizer, const CELLS: usize> Controller<O, CELLS> {
         let gains = |track: &Track, share: &Amounts| share.beyond(&track.has).is_some();
         let urgency = if is_event {
             Urgency::Event
-        } else if self.tracks.iter().zip(&shares).any(|(track, share)| track.is_late() && gains(track, share)) {
+        } else if self
+            .tracks
+            .iter()
+            .zip(&shares)
+            .any(|(track, share)| track.is_late(goals.margin) && gains(track, share))
+        {
             Urgency::Late
         } else {
             Urgency::Better

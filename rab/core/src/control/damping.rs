@@ -76,9 +76,12 @@ impl Damping {
         self.since_change = 0;
         self.proposed = 0;
         self.quiet = 0;
-        if is_reversal && urgency != Urgency::Event {
-            self.factor = (self.factor * 2).min(MOST);
-        }
+        self.factor = match urgency {
+            // What was swinging before may not swing now, and whoever is late must not wait for long to be corrected.
+            Urgency::Event => self.factor.min(2),
+            _ if is_reversal => (self.factor * 2).min(MOST),
+            _ => self.factor,
+        };
     }
 
     /// Periods since the last change.

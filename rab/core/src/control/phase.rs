@@ -9,7 +9,7 @@ const SLACK: f64 = 0.75;
 /// Deviations that one median counts for at most: one alone never is a phase.
 const MOST: f64 = 6.0;
 /// Deviations, summed, that are a phase.
-const LIMIT: f64 = 9.0;
+const LIMIT: f64 = 11.0;
 /// Deviation that is assumed at least, as a part of the reference.
 const FLOOR: f64 = 0.03;
 
@@ -28,8 +28,8 @@ impl Phase {
         *self = Self::default();
     }
 
-    /// Takes in the newest median and how much single measurements deviate, in seconds; true if a phase began, and the reference is forgotten. At least two medians of the new
-    /// phase are needed, which take three measurements, and no more if it is far from the old one.
+    /// Takes in the newest median and how much single measurements deviate, in seconds; true if a phase began, and the reference is forgotten. At least three medians of the new
+    /// phase are needed, which take four measurements, and no more if it is far from the old one.
     pub fn push(&mut self, response_s: f64, deviation_s: f64) -> bool {
         if self.count >= LEARNING {
             let unit = deviation_s.max(FLOOR * self.reference_s);
@@ -42,7 +42,7 @@ impl Phase {
             }
         }
         // While something seems to begin the reference must not follow.
-        if self.above.max(self.below) < 0.5 * LIMIT {
+        if self.above.max(self.below) < 0.25 * LIMIT {
             self.count = self.count.saturating_add(1);
             self.reference_s += (response_s - self.reference_s) / f64::from(self.count).min(MEMORY);
         }
@@ -55,11 +55,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_detected_with_the_second_median() {
+    fn a_step_is_detected_with_the_third_median() {
         let mut phase = Phase::default();
         for _ in 0..20 {
             assert!(!phase.push(1.0, 0.05));
         }
+        assert!(!phase.push(2.0, 0.05));
         assert!(!phase.push(2.0, 0.05));
         assert!(phase.push(2.0, 0.05));
     }

@@ -75,11 +75,10 @@ impl Track {
         Cell { id: self.id, needs: self.needs, has: self.has, seen: self.filter.seen(self.is_new_phase) }
     }
 
-    /// Whether it is late beyond what noise explains.
-    pub(super) fn is_late(&self) -> bool {
+    /// Whether it is late, or has used up half of the margin: what is seen is noisy, and help takes time.
+    pub(super) fn is_late(&self, margin: f64) -> bool {
         let (Some(seen), Some(deadline)) = (self.filter.seen(false), self.needs.deadline_s) else { return false };
-        let error = seen.deviation_s / libm::sqrt(f64::from(seen.samples.max(1)));
-        seen.response_s > deadline + error
+        seen.response_s > deadline * (1.0 - 0.5 * margin)
     }
 
     /// A period went by.

@@ -12,6 +12,7 @@
 //! | penalty | `max(0, slope (time - deadline))`, deadline 0 for best effort | the same, with the deadline less a margin |
 //! | idle quanta | belong to a process 0, whose penalty is that of the system's power | linear in power, and prices ([`problem`]); a limit to the power is a constraint |
 //! | minimisation | gradient or barrier method, result rounded | projected gradients ([`descent`]), then exchanges of whole quanta ([`exchange`]) |
+//! | extrapolation | not known to us | a cell with a deadline gets at least half of the least that it was measured with, of each kind: fitted functions know nothing below |
 //! | stability | not known to us | a gain below [`LEAST_GAIN`] of the objective changes nothing |
 //!
 //! Convex latency and urgency functions for allocation are covered by United States patent 8,312,463.
@@ -101,13 +102,22 @@ impl<const CELLS: usize> Optimizer for Pacora<CELLS> {
         self.players.clear();
         for cell in cells {
             let place = self.learn(cell, &problem.totals).ok_or(too_many)?;
-            let Record { response, scale, .. } = self.records[place];
+            let record = &self.records[place];
             let high = situation.ceiling(cell);
-            let player = Player::new(cell, response, scale, high, situation.goals().margin);
+            let mut player = Player::new(cell, record.response, record.scale, high, situation.goals().margin);
+            if cell.needs.deadline_s.is_some() && cell.seen.is_some() {
+                player.low = player.low.most(record.known_low(&cell.has)).least(high);
+            }
             self.players.push(player).map_err(|_| too_many)?;
         }
-        for (share, cell) in shares.iter_mut().zip(cells) {
-            *share = cell.has.most(cell.needs.minimum).least(situation.ceiling(cell));
+        let lows = self.players.iter().fold(Amounts::NONE, |sum, player| sum.plus(player.low));
+        if !problem.allows(&lows) {
+            for (player, cell) in self.players.iter_mut().zip(cells) {
+                player.low = cell.needs.minimum;
+            }
+        }
+        for ((share, player), cell) in shares.iter_mut().zip(&self.players).zip(cells) {
+            *share = cell.has.most(player.low).least(situation.ceiling(cell));
         }
         let shares = &mut shares[..cells.len()];
         // A third of the work for the search without quanta: what it does not finish, exchanges do.

@@ -16,6 +16,10 @@ const ROWS: usize = 12;
 const AGEING: f64 = 0.985;
 /// What rows keep of their weight when the cell begins a new phase.
 const PHASE: f64 = 0.3;
+/// The relative difference from what was measured with the same share that is a new phase although nobody noticed its beginning.
+const KNOWN: f64 = 0.1;
+/// The relative difference from what was expected with another share that makes the function doubtful.
+const GUESSED: f64 = 0.3;
 /// The relative error to which measurements are believed at best: the form of the function is not exact either.
 const FLOOR: f64 = 0.02;
 /// The weight of the assumed shape against that of one fresh row.
@@ -28,6 +32,7 @@ struct Row {
     share: Amounts,
     response_s: f64,
     weight: f64,
+    is_of_this_phase: bool,
 }
 
 /// What is known of a cell.
@@ -53,6 +58,15 @@ impl Record {
         self.rows.len()
     }
 
+    /// Half of the least that it was measured with, or has: with less than that nobody knows.
+    pub(super) fn known_low(&self, has: &Amounts) -> Amounts {
+        let mut low = self.rows.iter().fold(*has, |low, row| low.least(row.share));
+        for resource in Resource::ALL {
+            low[resource] = low[resource].div_ceil(2);
+        }
+        low
+    }
+
     /// Seconds that are expected with so much.
     pub(super) fn expects(&self, share: &Amounts) -> f64 {
         self.response.at(&self.scale.roots(share))
@@ -61,25 +75,13 @@ impl Record {
     /// Adds a measurement with this share and fits anew.
     pub(super) fn learn(&mut self, share: &Amounts, seen: &Seen, needs: &Needs, totals: &Amounts) {
         self.scale = Scale::new(totals, needs);
-        if seen.is_new_phase {
-            // What changed is most often how much there is to do, which stretches the whole function. Better than to know nothing.
-            let was = self.rows.iter().find(|row| row.share == *share).map(|row| row.response_s);
-            let was = was.unwrap_or_else(|| self.expects(share));
-            let factor = if was > 0.0 { (seen.response_s / was).clamp(1e-3, 1e3) } else { 1.0 };
-            for row in &mut self.rows {
-                row.response_s *= factor;
-                row.weight *= PHASE;
-            }
-            for coefficient in &mut self.response.0 {
-                *coefficient *= factor;
-            }
-        }
+        let error = seen.deviation_s / (seen.response_s * libm::sqrt(f64::from(seen.samples.max(1))));
+        self.doubt(share, seen, error);
         for row in &mut self.rows {
             row.weight *= AGEING;
         }
-        let error = seen.deviation_s / (seen.response_s * libm::sqrt(f64::from(seen.samples.max(1))));
         let weight = (FLOOR / error.max(FLOOR)) * (FLOOR / error.max(FLOOR));
-        let row = Row { share: *share, response_s: seen.response_s, weight };
+        let row = Row { share: *share, response_s: seen.response_s, weight, is_of_this_phase: true };
         if let Some(known) = self.rows.iter_mut().find(|row| row.share == *share) {
             *known = row;
         } else if let Err(row) = self.rows.push(row) {
@@ -89,6 +91,35 @@ impl Record {
             }
         }
         self.fit(&row);
+    }
+
+    /// Changes what is remembered if what is seen now contradicts it. `error` is the relative error of what is seen.
+    fn doubt(&mut self, share: &Amounts, seen: &Seen, error: f64) {
+        if self.rows.is_empty() {
+            return;
+        }
+        let known = self.rows.iter().find(|row| row.share == *share).copied();
+        let was = known.map_or_else(|| self.expects(share), |row| row.response_s);
+        let factor = if was > 0.0 { (seen.response_s / was).clamp(1e-3, 1e3) } else { 1.0 };
+        let is_beyond = |least: f64| (factor - 1.0).abs() > least.max(4.0 * error);
+        let is_wrong = known.is_some() && is_beyond(KNOWN);
+        let is_of_this_phase = known.is_none_or(|row| row.is_of_this_phase);
+        if seen.is_new_phase || (is_wrong && is_of_this_phase) {
+            for row in &mut self.rows {
+                row.is_of_this_phase = false;
+            }
+        }
+        let is_guess_wrong = known.is_none() && is_beyond(GUESSED);
+        if !seen.is_new_phase && !is_wrong && !is_guess_wrong {
+            return;
+        }
+        // What changed is most often how much there is to do, which stretches the whole function: better than to know nothing. What was measured since stays as it is.
+        for row in self.rows.iter_mut().filter(|row| !row.is_of_this_phase) {
+            row.weight *= PHASE;
+            if !is_guess_wrong || seen.is_new_phase {
+                row.response_s *= factor;
+            }
+        }
     }
 
     /// Least squares of relative errors with no coefficient below 0, by coordinate descent from the last fit. The assumed shape, put through the newest row, holds where
