@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod large;
+mod rab;
 
 use std::hint::black_box;
 use std::time::Instant as Clock;
@@ -49,6 +50,9 @@ fn measure() {
         if is_wanted(&name) {
             decisions.push((name, Box::new(large_decider(threads))));
         }
+    }
+    for cells in [2, 4, 8, 16, 32] {
+        decisions.extend(rab::deciders(cells).into_iter().filter(|(name, _)| is_wanted(name)));
     }
     for (name, samples) in in_turns(decisions) {
         print(&name, &samples);
