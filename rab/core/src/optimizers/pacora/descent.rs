@@ -42,7 +42,7 @@ impl<const CELLS: usize> Descent<CELLS> {
                 self.next[place][kind] = if whole > 0.0 { f64::from(share[resource]).max(0.5) / whole } else { 0.0 };
             }
         }
-        project(problem, players, &mut self.next[..cells]);
+        project::<CELLS>(problem, players, &mut self.next[..cells]);
         self.at = self.next;
         let mut value = objective(problem, players, &self.at[..cells], &mut self.gradient);
         let start = self.gradient[..cells].iter().flatten().fold(0.0_f64, |most, slope| most.max(slope.abs()));
@@ -52,7 +52,7 @@ impl<const CELLS: usize> Descent<CELLS> {
                 break;
             }
             self.step(cells, length);
-            project(problem, players, &mut self.next[..cells]);
+            project::<CELLS>(problem, players, &mut self.next[..cells]);
             // Straight to the projected point, or a quarter as far, and so on.
             let mut next_value = objective(problem, players, &self.next[..cells], &mut self.next_gradient);
             let mut tries = 0;
@@ -126,29 +126,30 @@ fn bounds(problem: &Problem<'_>, player: &Player, resource: Resource) -> (f64, f
 }
 
 /// The nearest point of the feasible set: clipped to the boxes after all were lowered by the same, the least with which the sum is kept.
-fn project(problem: &Problem<'_>, players: &[Player], point: &mut [[f64; KINDS]]) {
+fn project<const CELLS: usize>(problem: &Problem<'_>, players: &[Player], point: &mut [[f64; KINDS]]) {
+    let mut boxes = [(0.0, 0.0); CELLS];
     for resource in Resource::ALL.into_iter().filter(|&resource| problem.totals[resource] > 0) {
         let kind = resource.place();
+        let mut most = 0.0_f64;
+        for ((limits, player), at) in boxes.iter_mut().zip(players).zip(point.iter()) {
+            *limits = bounds(problem, player, resource);
+            most = most.max(at[kind]);
+        }
         let sum = |level: f64, point: &[[f64; KINDS]]| -> f64 {
-            let clipped = players.iter().zip(point).map(|(player, at)| {
-                let (low, high) = bounds(problem, player, resource);
-                (at[kind] - level).max(low).min(high)
-            });
+            let clipped = boxes.iter().zip(point).map(|((low, high), at)| (at[kind] - level).max(*low).min(*high));
             clipped.sum()
         };
         let mut level = 0.0;
         if sum(0.0, point) > 1.0 {
             let mut least = 0.0;
-            let mut most = point.iter().fold(0.0_f64, |most, at| most.max(at[kind]));
             for _ in 0..HALVINGS {
                 let middle = 0.5 * (least + most);
                 if sum(middle, point) > 1.0 { least = middle } else { most = middle }
             }
             level = most;
         }
-        for (player, at) in players.iter().zip(point.iter_mut()) {
-            let (low, high) = bounds(problem, player, resource);
-            at[kind] = (at[kind] - level).max(low).min(high);
+        for ((low, high), at) in boxes.iter().zip(point.iter_mut()) {
+            at[kind] = (at[kind] - level).max(*low).min(*high);
         }
     }
 }

@@ -7,11 +7,11 @@ use super::problem::{Player, Problem};
 use crate::optimizer::Steps;
 use crate::resource::{Amounts, Resource};
 
-/// Quanta that one cell's share may change by when two kinds change at once.
+/// Quanta that one cell's share may change by when two kinds change at once; one less where there are many cells.
 const FAR: i64 = 3;
-/// The same when two cells change; less where there are many pairs of cells.
+/// The same when two cells change.
 const NEAR: i64 = 2;
-/// Cells up to which [`NEAR`] is not too costly.
+/// Cells up to which [`FAR`] and [`NEAR`] are not too costly.
 const FEW: usize = 6;
 
 const SIDE: usize = 2 * NEAR as usize + 1;
@@ -43,13 +43,15 @@ impl<const CELLS: usize> Polish<CELLS> {
         steps: &mut Steps,
     ) -> Option<[Option<usize>; 2]> {
         let kinds = || Resource::ALL.into_iter().filter(|&kind| problem.totals[kind] > 0);
+        let less = i64::from(players.len() > FEW);
+        let far = FAR - less;
         for place in 0..players.len() {
             for first in kinds() {
                 for second in kinds().filter(|&second| first < second) {
-                    if !steps.take(((2 * FAR + 1) * (2 * FAR + 1)) as u32) {
+                    if !steps.take(((2 * far + 1) * (2 * far + 1)) as u32) {
                         return None;
                     }
-                    let better = alone(problem, &players[place], &shares[place], given, (first, second), least);
+                    let better = alone(problem, &players[place], &shares[place], given, (first, second), far, least);
                     if let Some(share) = better {
                         *given = given.minus(shares[place]).plus(share);
                         shares[place] = share;
@@ -58,7 +60,7 @@ impl<const CELLS: usize> Polish<CELLS> {
                 }
             }
         }
-        let far = if players.len() <= FEW { NEAR } else { 1 };
+        let far = NEAR - less;
         for first in kinds() {
             for second in kinds().filter(|&second| first < second) {
                 if !steps.take((SIDE * SIDE * players.len()) as u32) {
@@ -137,13 +139,14 @@ fn alone(
     share: &Amounts,
     given: &Amounts,
     kinds: (Resource, Resource),
+    far: i64,
     least: f64,
 ) -> Option<Amounts> {
     let mut roots = player.scale.roots(share);
     let now = player.penalty(&roots) + problem.cost(share);
     let mut best = (now - least, None);
-    for one in -FAR..=FAR {
-        for two in -FAR..=FAR {
+    for one in -far..=far {
+        for two in -far..=far {
             let Some(other) = moved(share, kinds, (one, two)).filter(|other| is_in_box(player, other)) else {
                 continue;
             };
