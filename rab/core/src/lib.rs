@@ -7,6 +7,7 @@
 //! - [`optimizer`]: the interface; [`optimizers`]: those that ship
 //! - [`admission`]: who may start at all
 //! - [`control`]: the loop around an optimizer, which filters, damps and explains
+//! - [`hardware`]: what shares mean for Intel RDT and RAPL
 //! - `simulator` (feature `simulator`): a simulated system to try optimizers in
 
 #![no_std]
@@ -19,6 +20,7 @@ pub mod admission;
 pub mod cell;
 pub mod control;
 pub mod divide;
+pub mod hardware;
 pub mod machine;
 pub mod optimizer;
 pub mod optimizers;
