@@ -3,12 +3,14 @@
 mod fair;
 mod pacora;
 mod pota;
+mod shipped;
 mod static_shares;
 mod utilisation;
 
 pub use fair::Fair;
 pub use pacora::Pacora;
 pub use pota::Pota;
+pub use shipped::Shipped;
 pub use static_shares::Static;
 pub use utilisation::Utilisation;
 

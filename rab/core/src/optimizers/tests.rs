@@ -1,7 +1,6 @@
 //! What must hold of every optimizer, whatever it is told.
 
 use proptest::prelude::*;
-use std::boxed::Box;
 use std::vec::Vec;
 
 use super::*;
@@ -10,14 +9,8 @@ use crate::machine::{Goals, Machine, Supply};
 use crate::optimizer::{NoAllocation, Optimizer, Situation, Steps, check};
 use crate::resource::{Amounts, Resource};
 
-fn all() -> [Box<dyn Optimizer>; 5] {
-    [
-        Box::new(Static),
-        Box::new(Fair),
-        Box::new(Utilisation::<8>::new()),
-        Box::new(Pota::<8>::new()),
-        Box::new(Pacora::<8>::new()),
-    ]
+fn all() -> impl Iterator<Item = Shipped<8>> {
+    Shipped::<8>::NAMES.into_iter().filter_map(Shipped::named)
 }
 
 fn amounts(most: u32) -> impl Strategy<Value = Amounts> {

@@ -1,20 +1,12 @@
 //! What must hold of the optimizers in the loop, in simulated systems.
 
-use std::boxed::Box;
-
 use super::*;
 use crate::optimizer::Optimizer;
-use crate::optimizers::{Fair, Pacora, Pota, Static, Utilisation};
+use crate::optimizers::{Pacora, Shipped};
 use crate::resource::{Amounts, Resource};
 
-fn all() -> [Box<dyn Optimizer>; 5] {
-    [
-        Box::new(Static),
-        Box::new(Fair),
-        Box::new(Utilisation::<8>::new()),
-        Box::new(Pota::<8>::new()),
-        Box::new(Pacora::<8>::new()),
-    ]
+fn all() -> impl Iterator<Item = Shipped<8>> {
+    Shipped::<8>::NAMES.into_iter().filter_map(Shipped::named)
 }
 
 fn named(name: &str) -> Scenario {
@@ -29,7 +21,7 @@ fn nothing_swings_while_nothing_changes() {
             application.loads.clear();
         }
         for mut optimizer in all() {
-            let report = simulate(&scenario, optimizer.as_mut(), 7);
+            let report = simulate(&scenario, &mut optimizer, 7);
             let late = report.changed_at.iter().filter(|&&period| period >= 100).count();
             let (optimizer, all) = (&report.optimizer, &report.changed_at);
             assert!(late <= 10, "{optimizer} in {name}: {late} changes in the last 300 periods: {all:?}");
@@ -40,10 +32,10 @@ fn nothing_swings_while_nothing_changes() {
 #[test]
 fn a_new_plan_is_in_force_two_periods_after_a_load_changed() {
     let scenario = Scenario { length_s: 11.0, ..named("steps") };
-    for mut optimizer in all().into_iter().skip(3) {
+    for mut optimizer in all().skip(3) {
         let name = optimizer.name();
         for seed in 1..=3 {
-            let report = simulate(&scenario, optimizer.as_mut(), seed);
+            let report = simulate(&scenario, &mut optimizer, seed);
             // The load doubles at the beginning of period 100.
             let reaction = report.changed_at.iter().find(|&&period| period > 100).map(|period| period - 100);
             assert!(reaction.is_some_and(|periods| periods <= 2), "{name}, seed {seed}: {reaction:?}");
@@ -56,9 +48,10 @@ fn a_new_plan_is_in_force_two_periods_after_a_load_changed() {
 #[test]
 fn pacora_has_less_penalty_than_partitions_that_do_not_look() {
     for scenario in scenarios() {
-        let penalty = |mut optimizer: Box<dyn Optimizer>| simulate(&scenario, optimizer.as_mut(), 3).penalty;
-        let (unmoved, fair) = (penalty(Box::new(Static)), penalty(Box::new(Fair)));
-        let pacora = penalty(Box::<Pacora<8>>::default());
+        let mut penalties = all().map(|optimizer| simulate(&scenario, optimizer, 3).penalty);
+        let (Some(unmoved), Some(fair), Some(pacora)) = (penalties.next(), penalties.next(), penalties.last()) else {
+            panic!("the list of optimizers is another one");
+        };
         assert!(pacora < unmoved.min(fair), "{}: {pacora}, static {unmoved}, fair {fair}", scenario.name);
     }
 }
@@ -67,8 +60,8 @@ fn pacora_has_less_penalty_than_partitions_that_do_not_look() {
 fn cells_are_in_time_nearly_always_with_those_that_look_at_response_times() {
     for name in ["steps", "phases", "power", "late plans"] {
         let scenario = named(name);
-        for mut optimizer in all().into_iter().skip(3) {
-            let report = simulate(&scenario, optimizer.as_mut(), 5);
+        for mut optimizer in all().skip(3) {
+            let report = simulate(&scenario, &mut optimizer, 5);
             assert!(report.violation_s < 0.05 * scenario.length_s, "{name}: {report}");
         }
     }
