@@ -2,8 +2,11 @@
 //!
 //! Three kinds of changes. Those that *events* ask for (a cell came or went, the machine or the goals changed, a phase began) are made at once. Those that help a
 //! *late* cell are made when the last change had time to show. All others are made when they were proposed in [`CONFIRM`] decisions in a row and the last change
-//! is some time ago. A change without an event that takes back what the last one did doubles these times; quiet halves them again. So without events the number of changes in n periods
-//! is at most about n / [`MOST`] plus a few.
+//! is some time ago.
+//!
+//! A change without an event that takes back what the last one did doubles the time that the others have to wait; a change for a late cell that takes back what was done for
+//! another late cell also that of changes for late cells. So a change that turns out to be bad is soon undone, but is not soon tried again, and two cells that are late in turns do not take
+//! from each other for ever. Quiet halves these times. Without events the number of changes in n periods is at most about n / [`MOST`] plus a few.
 
 /// Decisions in a row that must propose a change that nobody waits for.
 const CONFIRM: u32 = 2;
@@ -29,6 +32,8 @@ pub enum Urgency {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damping {
     factor: u32,
+    late_factor: u32,
+    was_late: bool,
     since_change: u32,
     quiet: u32,
     proposed: u32,
@@ -36,7 +41,7 @@ pub struct Damping {
 
 impl Default for Damping {
     fn default() -> Self {
-        Self { factor: 1, since_change: u32::MAX, quiet: 0, proposed: 0 }
+        Self { factor: 1, late_factor: 1, was_late: false, since_change: u32::MAX, quiet: 0, proposed: 0 }
     }
 }
 
@@ -48,6 +53,7 @@ impl Damping {
         if self.quiet >= QUIET * self.factor {
             self.quiet = 0;
             self.factor = (self.factor / 2).max(1);
+            self.late_factor = (self.late_factor / 2).max(1);
         }
     }
 
@@ -64,7 +70,7 @@ impl Damping {
         self.proposed = self.proposed.saturating_add(1);
         let (confirm, rest) = match urgency {
             Urgency::Event => return Ok(()),
-            Urgency::Late => (1, self.factor),
+            Urgency::Late => (1, self.late_factor),
             Urgency::Better => (CONFIRM, REST * self.factor),
         };
         let wait = confirm.saturating_sub(self.proposed).max(rest.saturating_sub(self.since_change));
@@ -76,12 +82,18 @@ impl Damping {
         self.since_change = 0;
         self.proposed = 0;
         self.quiet = 0;
-        self.factor = match urgency {
-            // What was swinging before may not swing now, and whoever is late must not wait for long to be corrected.
-            Urgency::Event => self.factor.min(2),
-            _ if is_reversal => (self.factor * 2).min(MOST),
-            _ => self.factor,
-        };
+        let is_late = urgency == Urgency::Late;
+        if urgency == Urgency::Event {
+            // What was swinging before may not swing now.
+            self.factor = self.factor.min(2);
+            self.late_factor = 1;
+        } else if is_reversal {
+            self.factor = (self.factor * 2).min(MOST);
+            if is_late && self.was_late {
+                self.late_factor = (self.late_factor * 2).min(MOST);
+            }
+        }
+        self.was_late = is_late;
     }
 
     /// Periods since the last change.
@@ -109,6 +121,26 @@ mod tests {
             }
             assert!(changes <= 1000 / 32 + 10, "{urgency:?}: {changes}");
         }
+    }
+
+    #[test]
+    fn a_bad_change_is_undone_at_once_but_tried_again_ever_more_rarely() {
+        let mut damping = Damping::default();
+        let (mut tried, mut longest) = (0, 0);
+        let mut bad_for = None;
+        for _ in 0..1000 {
+            damping.tick();
+            let urgency = if bad_for.is_some() { Urgency::Late } else { Urgency::Better };
+            let is_made = damping.propose(urgency).is_ok();
+            bad_for = bad_for.map(|periods| periods + 1);
+            if is_made {
+                damping.changed(urgency, true);
+                longest = longest.max(bad_for.unwrap_or(0));
+                tried += u32::from(bad_for.is_none());
+                bad_for = if bad_for.is_none() { Some(0) } else { None };
+            }
+        }
+        assert!(tried <= 20 && longest <= 2, "tried {tried} times, bad for {longest} periods");
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Track {
 
     /// A period went by.
     pub(super) fn tick(&mut self) {
-        self.periods += 1;
+        self.periods = self.periods.wrapping_add(1);
         if self.periods.is_multiple_of(EVENT_PERIODS) {
             self.events = (self.events + 1).min(EVENTS);
         }
