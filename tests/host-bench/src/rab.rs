@@ -1,10 +1,10 @@
-//! What a decision of the broker costs: each shipped optimizer, with cells whose load keeps changing, and four kinds of resources.
+//! What a decision of the broker costs: each shipped optimizer, with cells whose load keeps changing, and four kinds of resources. And how optimizers do in simulated systems.
 
 use std::hint::black_box;
 use std::time::Instant as Clock;
 
-use rab_core::optimizers::{Fair, Pacora, Pota, Static, Utilisation};
-use rab_core::simulator::{Application, Random, Work};
+use rab_core::optimizers::Shipped;
+use rab_core::simulator::{Application, Random, Work, scenarios, simulate};
 use rab_core::{Amounts, Cell, CellId, Goals, Machine, Needs, Optimizer, Resource, Seen, Situation, Steps, Supply};
 
 /// Decisions in each sample.
@@ -14,17 +14,11 @@ const MOST: usize = 32;
 
 /// The benchmarks of all optimizers for this many cells: names and functions that return us per decision.
 pub(crate) fn deciders(cells: usize) -> Vec<(String, Box<dyn FnMut() -> f64>)> {
-    let all: [Box<dyn Optimizer>; 5] = [
-        Box::new(Static),
-        Box::new(Fair),
-        Box::new(Utilisation::<MOST>::new()),
-        Box::new(Pota::<MOST>::new()),
-        Box::<Pacora<MOST>>::default(),
-    ];
-    let one = |optimizer: Box<dyn Optimizer>| -> (String, Box<dyn FnMut() -> f64>) {
-        (format!("rab.decide_us.{}.{cells}", optimizer.name()), Box::new(decider(optimizer, cells)))
+    let one = |name: &&'static str| -> Option<(String, Box<dyn FnMut() -> f64>)> {
+        let optimizer = Shipped::<MOST>::named(name)?;
+        Some((format!("rab.decide_us.{name}.{cells}"), Box::new(decider(optimizer, cells))))
     };
-    all.into_iter().map(one).collect()
+    Shipped::<MOST>::NAMES.iter().filter_map(one).collect()
 }
 
 /// Four hardware threads and ways, and eight quanta of bandwidth and memory, for each cell.
@@ -53,7 +47,7 @@ fn application(number: usize, machine: &Machine, random: &mut Random) -> Applica
 }
 
 /// Decides again and again, each time with cells that have what was decided last and a load that changed a little, for one of them much.
-fn decider(mut optimizer: Box<dyn Optimizer>, cells: usize) -> impl FnMut() -> f64 {
+fn decider(mut optimizer: impl Optimizer, cells: usize) -> impl FnMut() -> f64 {
     let machine = machine(cells as u32);
     let goals = Goals { watt_penalty: 1e-4, margin: 0.1 };
     let mut random = Random::new(cells as u64);
@@ -90,3 +84,31 @@ fn decider(mut optimizer: Box<dyn Optimizer>, cells: usize) -> impl FnMut() -> f
         spent_us / BATCH as f64
     }
 }
+
+/// Runs of each scenario.
+const SEEDS: u64 = 5;
+
+/// How an optimizer does in the fixed scenarios, all together, a sample for each seed: seconds that cells are late, joules, and periods from the change of load in the
+/// scenario "steps" to a new plan in force.
+pub(crate) fn outcomes(name: &str) -> [Vec<f64>; 3] {
+    let mut outcomes = [const { Vec::new() }; 3];
+    for seed in 1..=SEEDS {
+        let (mut late_s, mut joules) = (0.0, 0.0);
+        for scenario in scenarios() {
+            let Some(optimizer) = Shipped::<MOST>::named(name) else { continue };
+            let report = simulate(&scenario, optimizer, seed);
+            late_s += report.violation_s;
+            joules += report.energy_j;
+            let first = report.changed_at.iter().find(|&&period| period > LOAD_CHANGES);
+            if let Some(first) = first.filter(|_| scenario.name == "steps") {
+                outcomes[2].push(f64::from(first - LOAD_CHANGES));
+            }
+        }
+        outcomes[0].push(late_s);
+        outcomes[1].push(joules);
+    }
+    outcomes
+}
+
+/// The period of the scenario "steps" at whose beginning the load doubles.
+const LOAD_CHANGES: u32 = 100;
