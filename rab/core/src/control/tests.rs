@@ -1,14 +1,15 @@
 //! The loop against optimizers that are wrong, and against measurements that are.
 
+use proptest::prelude::*;
 use std::format;
 use std::string::ToString;
 use std::vec::Vec;
 
 use super::*;
-use crate::cell::{CellId, Needs};
+use crate::cell::{Cell, CellId, Needs};
 use crate::machine::{Goals, Machine};
-use crate::optimizer::{Breach, NoAllocation, Optimizer, Situation, Steps};
-use crate::optimizers::{Fair, Pacora};
+use crate::optimizer::{Breach, NoAllocation, Optimizer, Situation, Steps, check};
+use crate::optimizers::{Fair, Pacora, Shipped};
 use crate::resource::{Amounts, Resource};
 
 /// The answer that gives all this.
@@ -155,4 +156,58 @@ fn an_expectation_that_is_no_number_is_not_kept() {
     let mut controller = two(Told(|_: &mut Steps, shares: &mut [Amounts]| fill(shares, Amounts::threads(3))));
     let _ = controller.decide(&Machine::new(8), &Goals::default());
     assert!(!format!("{}", controller.why()).contains("NaN"));
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Join(u16, u32, u32),
+    Leave(u16),
+    Sample(u16, f64),
+    Decide(u32),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        2 => (0..5_u16, 1..4_u32, 0..6_u32).prop_map(|(cell, least, more)| Happening::Join(cell, least, more)),
+        1 => (0..5_u16).prop_map(Happening::Leave),
+        8 => (0..5_u16, prop_oneof![0.001..10.0f64, Just(f64::NAN), Just(1e300)])
+            .prop_map(|(cell, response_s)| Happening::Sample(cell, response_s)),
+        3 => (1..12_u32).prop_map(Happening::Decide),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_what_is_in_force_may_be(happenings in proptest::collection::vec(happening(), 1..150)) {
+        for name in Shipped::<4>::NAMES {
+            let mut controller: Controller<_, 4> = Controller::new(Shipped::<4>::named(name).unwrap());
+            let mut number = 0;
+            for happening in &happenings {
+                match *happening {
+                    Happening::Join(cell, least, more) => {
+                        let needs = Needs::best_effort(Amounts::threads(least), Amounts::threads(least + more));
+                        let needs = if more % 2 == 0 { needs } else { needs.with_deadline(0.1, 10.0) };
+                        let _ = controller.join(CellId(cell), needs, Amounts::NONE);
+                    }
+                    Happening::Leave(cell) => controller.leave(CellId(cell)),
+                    Happening::Sample(cell, response_s) => controller.sample(CellId(cell), &sample(number, response_s)),
+                    Happening::Decide(threads) => {
+                        let (machine, goals) = (Machine::new(threads), Goals::default());
+                        let decision = controller.decide(&machine, &goals);
+                        number = decision.number;
+                        prop_assert_eq!(decision.failure, None, "{}", name);
+                        if !matches!(decision.outcome, Outcome::Impossible(_)) {
+                            let cells: Vec<Cell> = controller.tracks.iter().map(|track| track.cell()).collect();
+                            let given: Vec<Amounts> = controller.shares().map(|(_, share)| share).collect();
+                            let situation = Situation::new(&machine, &goals, &cells);
+                            prop_assert_eq!(situation.map(|situation| check(&situation, &given)).ok(), Some(Ok(())));
+                        }
+                        let _ = format!("{}", controller.why());
+                    }
+                }
+            }
+        }
+    }
 }
