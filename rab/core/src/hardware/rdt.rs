@@ -143,7 +143,7 @@ impl Rdt {
         }
         // One run of what is left, since masks are contiguous: above what was taken, and what devices use if it is beside that.
         let rest = all(self.ways) & !taken;
-        let common = if next < self.ways { rest & !(all(next)) } else { self.shared };
+        let common = if next < self.ways { rest & !(all(next)) } else { self.shared & all(self.ways) };
         for setting in settings.iter_mut().filter(|setting| setting.ways == 0 && self.ways > 0) {
             setting.ways = first_run(common);
         }
