@@ -136,6 +136,10 @@ fn build_cells(
         "-Clink-arg=--build-id=none".to_owned(),
         "-Clink-arg=-zstack-size=0".to_owned(),
     ];
+    if programs.is_empty() {
+        // Without a package cargo would take all.
+        return Ok(BTreeMap::new());
+    }
     let known = packages_of_programs(&metadata(project, &tools.host.cargo, &["--no-deps"])?);
     let target_dir = project.target("cells");
     let mut command = Command::new(&tools.host.cargo);

@@ -6,12 +6,14 @@
 
 mod channel;
 mod large;
+mod rab;
 
 use std::hint::black_box;
 use std::time::Instant as Clock;
 
 use muxer::inputs::NoInputs;
 use muxer::{CellId, Entry, Instant, Plan, Policy, Replica, Span, Spec, ThreadSet};
+use rab_core::optimizers::Shipped;
 
 /// Samples of each figure, and decisions in each sample.
 const SAMPLES: usize = 300;
@@ -51,11 +53,25 @@ fn measure() {
             decisions.push((name, Box::new(large_decider(threads))));
         }
     }
+    for cells in [2, 4, 8, 16, 32] {
+        decisions.extend(rab::deciders(cells).into_iter().filter(|(name, _)| is_wanted(name)));
+    }
     for (name, samples) in in_turns(decisions) {
         print(&name, &samples);
     }
     for (name, samples) in in_turns(channel::contestants(is_wanted)) {
         print(&name, &samples);
+    }
+    for optimizer in Shipped::<1>::NAMES {
+        let names = ["violation_s", "energy", "reaction_periods"].map(|what| format!("rab.{what}.{optimizer}"));
+        if names.iter().any(|name| is_wanted(name)) {
+            for (name, samples) in names.iter().zip(rab::outcomes(optimizer)).filter(|(name, _)| is_wanted(name)) {
+                // Who does not react has none.
+                if !samples.is_empty() {
+                    print(name, &samples);
+                }
+            }
+        }
     }
     if is_wanted("muxer.state_bytes") {
         print("muxer.state_bytes", &[size_of::<Replica>() as f64]);
