@@ -7,6 +7,8 @@ use crate::switch::Stack;
 #[cfg(feature = "std")]
 #[allow(unsafe_code, reason = "threads, signals and timers of the system")]
 pub mod linux;
+#[cfg(feature = "std")]
+pub mod test;
 
 /// What the framework needs from where it runs. `hart` is the one that calls, unless it says otherwise.
 pub(crate) trait Home: Sync + core::fmt::Debug {

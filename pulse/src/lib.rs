@@ -14,6 +14,8 @@
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+#[cfg(feature = "std")]
+pub mod conformance;
 mod hart;
 pub mod home;
 mod machine;

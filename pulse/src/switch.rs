@@ -15,6 +15,9 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
+#[cfg(feature = "std")]
+pub(crate) mod fiber;
+
 use crate::hart::{Hart, Reason};
 use crate::machine::Machine;
 
@@ -373,6 +376,14 @@ pub(crate) fn unmask() {
     }
 }
 
+/// Delivers what has collected, if events are not masked.
+#[cfg(feature = "std")]
+pub(crate) fn deliver_pending() {
+    if masked() == 0 && current().is_some_and(Hart::has_events) {
+        deliver();
+    }
+}
+
 /// How many times events are masked here.
 #[inline]
 pub(crate) fn masked() -> u32 {
@@ -436,7 +447,7 @@ unsafe extern "sysv64" fn switch(save: *mut *mut u8, to: *mut u8) {
 /// Where a new context begins: its block is in `r12`, its function in `rbx`.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn begin() {
-    naked_asm!("mov rdi, r12", "call rbx", "ud2")
+    naked_asm!("sub rsp, 8", "mov rdi, r12", "call rbx", "ud2")
 }
 
 /// The first function of a context.
