@@ -9,8 +9,8 @@ use std::boxed::Box;
 use std::sync::Arc;
 use std::vec::Vec;
 
-use crate::home::test::{Scenario, Search, explore};
 use crate::home::linux;
+use crate::home::test::{Scenario, Search, explore};
 use crate::{Context, Hart, MAX_HARTS, Next, Scheduler, Shape, Summary, point, yield_now};
 
 /// What a scheduler promises beyond running every thread.
@@ -114,7 +114,10 @@ fn runs_once<S: Subject>(scheduler: &Arc<S>, size: Size) -> Parts {
     };
     let check = move |summary: &Summary| {
         let counts: Vec<u32> = seen.iter().map(|count| count.load(SeqCst)).collect();
-        assert!(counts.iter().all(|count| *count == 1), "each thread should begin once, but they began {counts:?} times");
+        assert!(
+            counts.iter().all(|count| *count == 1),
+            "each thread should begin once, but they began {counts:?} times"
+        );
         assert_eq!(seen_ended.load(SeqCst), 2 * size.threads, "threads that ended");
         let expected = Summary { created: u64::from(2 * size.threads + 1), lost: 0 };
         assert_eq!(*summary, expected, "contexts");
@@ -330,7 +333,7 @@ pub fn on_linux<S: Subject>(limit: Duration) {
 struct Watched<S> {
     subject: Arc<S>,
     turns: AtomicU64,
-    /// For each context, by its number: the count of turns when it began to wait for one.
+    /// For each context, by its number: the count of turns when it began to wait for one, or `u64::MAX` if nobody knows.
     since: Vec<AtomicU64>,
     worst: Arc<AtomicU64>,
 }
@@ -339,7 +342,7 @@ impl<S: Subject> Watched<S> {
     const CONTEXTS: usize = 128;
 
     fn new(subject: Arc<S>) -> Self {
-        let since = (0..Self::CONTEXTS).map(|_| AtomicU64::new(0)).collect();
+        let since = (0..Self::CONTEXTS).map(|_| AtomicU64::new(u64::MAX)).collect();
         Self { subject, turns: AtomicU64::new(0), since, worst: Arc::default() }
     }
 
@@ -350,7 +353,10 @@ impl<S: Subject> Watched<S> {
         move || {
             let worst = worst.load(SeqCst);
             if let Some(bound) = bound {
-                assert!(worst <= bound, "a thread that could run waited for {worst} turns of others instead of at most {bound}");
+                assert!(
+                    worst <= bound,
+                    "a thread that could run waited for {worst} turns of others instead of at most {bound}"
+                );
             }
         }
     }
@@ -361,7 +367,7 @@ impl<S: Subject> Watched<S> {
 
     fn chosen(&self, next: Next) -> Next {
         if let Next::Run(context) = &next {
-            let since = self.since[context.id() as usize % Self::CONTEXTS].load(SeqCst);
+            let since = self.since[context.id() as usize % Self::CONTEXTS].swap(u64::MAX, SeqCst);
             self.worst.fetch_max(self.turns.fetch_add(1, SeqCst).saturating_sub(since), SeqCst);
         }
         next

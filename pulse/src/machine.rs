@@ -77,7 +77,7 @@ impl Machine {
         }
     }
 
-    /// Makes it ready for a run. Nothing of an earlier run may be left.
+    /// Makes it ready for a run, always in the same home. Nothing of an earlier run may be left.
     pub(crate) fn reset(&'static self, home: &'static dyn Home, shape: &Shape, watched: bool) {
         self.home.call_once(|| home);
         self.most.store(shape.most_harts as u32, Ordering::Relaxed);

@@ -61,7 +61,11 @@ impl Edf {
     ///
     /// # Errors
     /// As [`Edf::spawn`].
-    pub fn spawn_periodic(self: &Arc<Self>, times: Periodic, mut job: impl FnMut(u64) + Send + 'static) -> Result<(), Full> {
+    pub fn spawn_periodic(
+        self: &Arc<Self>,
+        times: Periodic,
+        mut job: impl FnMut(u64) + Send + 'static,
+    ) -> Result<(), Full> {
         let this = self.clone();
         self.spawn(times.first_ns + times.deadline_ns, move || {
             for number in 0..times.jobs {

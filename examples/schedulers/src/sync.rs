@@ -136,7 +136,11 @@ impl<T, L: RawLock> Mutex<T, L> {
     }
 
     /// For [`Condition::wait`] of a guard: gives the value back, waits, and takes it again.
-    pub fn wait<'a, S: Scheduler>(&'a self, condition: &Condition<S>, mut guard: MutexGuard<'a, T, L>) -> MutexGuard<'a, T, L> {
+    pub fn wait<'a, S: Scheduler>(
+        &'a self,
+        condition: &Condition<S>,
+        mut guard: MutexGuard<'a, T, L>,
+    ) -> MutexGuard<'a, T, L> {
         guard.value = None;
         condition.wait(&self.lock);
         guard.value = Some(self.value.lock());

@@ -45,7 +45,7 @@ pub fn run_within<S: Scheduler>(
 ) -> Summary {
     static HANDLERS: Once = Once::new();
     HANDLERS.call_once(install_handlers);
-    let machine = take_machine();
+    let machine = SPARE.take();
     machine.reset(&LINUX, &shape, false);
     let mut main = Some(main);
     let left = (Mutex::new(machine.harts().len()), Condvar::new());
@@ -82,7 +82,7 @@ pub fn run_within<S: Scheduler>(
         std::panic::resume_unwind(failure);
     }
     if machine.live() == 0 && summary.lost == 0 {
-        return_machine(machine);
+        SPARE.put(machine);
     }
     summary
 }
@@ -92,17 +92,27 @@ pub fn notify() {
     crate::on_hart(|hart| hart.machine().hart(0).post(event::NOTIFY));
 }
 
-/// Machines that nobody uses: their memory is never given back, because what ran in them may hold references.
-static SPARE: Mutex<Vec<&'static Machine>> = Mutex::new(Vec::new());
+/// Machines of one home that nobody uses: their memory is never given back, because what ran in them may hold references.
+#[derive(Debug)]
+pub(crate) struct Spare(Mutex<Vec<&'static Machine>>);
 
-pub(crate) fn take_machine() -> &'static Machine {
-    let spare = SPARE.lock().expect("nobody panics here").pop();
-    spare.unwrap_or_else(|| Box::leak(Box::new(Machine::new())))
+impl Spare {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    pub(crate) fn take(&self) -> &'static Machine {
+        let spare = self.0.lock().expect("nobody panics here").pop();
+        spare.unwrap_or_else(|| Box::leak(Box::new(Machine::new())))
+    }
+
+    /// Keeps a machine in which nothing is left.
+    pub(crate) fn put(&self, machine: &'static Machine) {
+        self.0.lock().expect("nobody panics here").push(machine);
+    }
 }
 
-pub(crate) fn return_machine(machine: &'static Machine) {
-    SPARE.lock().expect("nobody panics here").push(machine);
-}
+static SPARE: Spare = Spare::new();
 
 /// The home.
 #[derive(Debug)]

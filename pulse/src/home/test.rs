@@ -234,7 +234,9 @@ impl Trace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Point(&'static str),
-    Parked { until: u64 },
+    Parked {
+        until: u64,
+    },
     /// Waits for another hart: a lock.
     Waiting,
     Ended,
@@ -275,7 +277,7 @@ fn run_once<S: Scheduler>(
     mut guide: Guide,
     scenario: Scenario<S>,
 ) -> (Trace, Option<String>) {
-    let machine = linux::take_machine();
+    let machine = SPARE.take();
     machine.reset(&TEST, &shape, true);
     let harts = machine.harts();
     let start = Simulated { place: Place::Point("start"), armed_at: u64::MAX, masked: 1 };
@@ -312,7 +314,7 @@ fn run_once<S: Scheduler>(
     if failure.is_none() && machine.live() == 0 && summary.lost == 0 {
         let mut stacks = STACKS.lock().expect("nobody panics here");
         stacks.extend(fibers.into_iter().filter_map(fiber::Fiber::into_stack));
-        linux::return_machine(machine);
+        SPARE.put(machine);
     }
     (trace, failure)
 }
@@ -345,7 +347,10 @@ fn direct(
             pass_time(harts, next);
             continue;
         }
-        if able.iter().all(|hart| place(*hart) == Place::Waiting) && able.len() + ended() == harts.len() && in_sequence > PATIENCE {
+        if able.iter().all(|hart| place(*hart) == Place::Waiting)
+            && able.len() + ended() == harts.len()
+            && in_sequence > PATIENCE
+        {
             return Some(std::format!("all harts wait for each other: {}", describe(machine)));
         }
         let stay = able.contains(&present) && place(present) != Place::Waiting && in_sequence < PATIENCE;
@@ -362,7 +367,9 @@ fn direct(
         let action = options[option as usize];
         if option != 0 {
             let at = place(present);
-            trace.deviations.push(std::format!("step {}, option {option}: {action:?}; hart {present} was at {at:?}", trace.step));
+            trace
+                .deviations
+                .push(std::format!("step {}, option {option}: {action:?}; hart {present} was at {at:?}", trace.step));
         }
         trace.step += 1;
         let next = match action {
@@ -443,6 +450,8 @@ fn message(failure: &(dyn core::any::Any + Send)) -> String {
     let text = failure.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| failure.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a text".to_string())
 }
+
+static SPARE: linux::Spare = linux::Spare::new();
 
 /// Stacks of harts that have ended.
 static STACKS: Mutex<Vec<Stack>> = Mutex::new(Vec::new());

@@ -46,7 +46,8 @@ impl<'a> Fiber<'a> {
             work: Cell::new(Some(work)),
             finished: Cell::new(false),
         });
-        let words = [0, 0, 0, (&raw const *state).addr(), first as *const () as usize, 0, begin as *const () as usize, 0];
+        let words =
+            [0, 0, 0, (&raw const *state).addr(), first as *const () as usize, 0, begin as *const () as usize, 0];
         // SAFETY: it lies in the stack, which is ours, at an address that is a multiple of 64.
         unsafe { frame.cast::<[usize; 8]>().write(words) };
         Self { state, stack: Some(stack), work: PhantomData }
