@@ -3,7 +3,7 @@
 //! A context is a stack with a [`Control`] block at its top. Whoever holds the [`Context`] owns both, so that no context can be
 //! in two queues or run on two harts: the compiler refuses it.
 //!
-//! - Voluntary: [`leave`] pushes the registers that a called function must preserve, and changes stacks.
+//! - Voluntary: [`leave`] saves what a called function must preserve, and changes stacks.
 //! - Preempted: the home puts the interrupted instruction and flags on the context's own stack ([`preempt`]) and lets it go on
 //!   in a trampoline. This saves all registers and the vector state there, and then leaves as a voluntary switch does. To its
 //!   scheduler a preempted context thus looks like any other.
@@ -172,13 +172,10 @@ impl Context {
         let work_at = (block.addr() - size_of::<F>()) & !(align_of::<F>() - 1);
         let work_at = stack.base.as_ptr().wrapping_add(work_at - base);
         let top = stack.base.as_ptr().wrapping_add((work_at.addr() & !15) - base);
-        // As `switch` finds it: six registers and where to go on, which is entered as if by a call.
-        let frame = top.wrapping_sub(8 * 8).cast::<usize>();
-        let words = [0, 0, 0, block.addr(), start::<F> as *const () as usize, 0, begin as *const () as usize, 0];
         let built = Block {
             control: Control { id, rank: Cell::new(0), words: Default::default() },
             links: Links::default(),
-            saved: AtomicPtr::new(frame.cast()),
+            saved: AtomicPtr::new(core::ptr::null_mut()),
             busy: AtomicBool::new(false),
             state: Cell::new(State::Fresh),
             machine,
@@ -190,7 +187,8 @@ impl Context {
         unsafe {
             block.write(built);
             work_at.cast::<F>().write(work);
-            frame.cast::<[usize; 8]>().write(words);
+            let frame = first_frame(top, start::<F> as *const (), block.cast_const().cast());
+            (*block).saved.store(frame, Ordering::Relaxed);
         }
         NonNull::new(block).map(Self)
     }
@@ -422,32 +420,54 @@ fn deliver() {
     unmask();
 }
 
-/// Saves the preserved registers and the stack pointer at `rdi`, and goes on at stack pointer `rsi`.
-#[unsafe(naked)]
-unsafe extern "sysv64" fn switch(save: *mut *mut u8, to: *mut u8) {
-    naked_asm!(
-        "push rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov [rdi], rsp",
-        "mov rsp, rsi",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-    )
+/// Saves the stack pointer, and goes on at another one, where an instruction's address lies. Compiled into its callers, so that only registers in use
+/// are saved, and jumps are predicted by where they come from; a `ret` would be predicted to return to the wrong stack.
+///
+/// # Safety
+/// `save` is valid, and `to` was saved in this way, or was laid out as [`first_frame`] does, and nobody else goes on there.
+#[inline(always)]
+unsafe fn switch(save: *mut *mut u8, to: *mut u8) {
+    // SAFETY: the caller says so; all registers that are not saved are given up.
+    unsafe {
+        asm!(
+            "push rbp",
+            "push rbx",
+            "lea rax, [rip + 2f]",
+            "push rax",
+            "mov [rdi], rsp",
+            "mov rsp, rsi",
+            "pop rax",
+            "jmp rax",
+            "2:",
+            "pop rbx",
+            "pop rbp",
+            inout("rdi") save => _,
+            inout("rsi") to => _,
+            out("r12") _,
+            out("r13") _,
+            out("r14") _,
+            out("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
 }
 
-/// Where a new context begins: its block is in `r12`, its function in `rbx`.
+/// The stack pointer of what has not run yet, below `top`, a multiple of 16: it will begin with this function and argument.
+///
+/// # Safety
+/// 32 bytes below `top` are writable and unused.
+unsafe fn first_frame(top: *mut u8, function: *const (), argument: *const ()) -> *mut u8 {
+    let frame = top.wrapping_sub(32);
+    let words = [begin as *const () as usize, argument.addr(), function.addr(), 0];
+    // SAFETY: the caller says so, and `top`'s alignment is enough.
+    unsafe { frame.cast::<[usize; 4]>().write(words) };
+    frame
+}
+
+/// Where something new begins.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn begin() {
-    naked_asm!("sub rsp, 8", "mov rdi, r12", "call rbx", "ud2")
+    naked_asm!("pop rdi", "pop rax", "xor ebp, ebp", "add rsp, 8", "call rax", "ud2")
 }
 
 /// The first function of a context.
@@ -640,7 +660,7 @@ pub(crate) unsafe fn running_stack_is_near(hart: &Hart, address: usize, guard: u
 #[cfg(feature = "std")]
 #[unsafe(naked)]
 unsafe extern "sysv64" fn abandoned() {
-    naked_asm!("cld", "pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp", "ret")
+    naked_asm!("cld", "pop rax", "jmp rax")
 }
 
 /// The rest of a preemption, as a voluntary switch.

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use std::boxed::Box;
 
-use super::{Stack, begin, switch};
+use super::{Stack, first_frame, switch};
 
 std::thread_local! {
     static PRESENT: Cell<*const State> = const { Cell::new(core::ptr::null()) };
@@ -39,17 +39,15 @@ impl<'a> Fiber<'a> {
         let work: Box<dyn FnOnce() + 'a> = Box::new(work);
         // SAFETY: only the lifetime changes. The work runs in `resume` only, which needs the fiber, which does not outlive it.
         let work = unsafe { core::mem::transmute::<Box<dyn FnOnce() + 'a>, Box<dyn FnOnce()>>(work) };
-        let frame = stack.top().wrapping_sub(8 * 8);
         let state = Box::new(State {
-            saved: AtomicPtr::new(frame),
+            saved: AtomicPtr::new(core::ptr::null_mut()),
             resumer: AtomicPtr::new(core::ptr::null_mut()),
             work: Cell::new(Some(work)),
             finished: Cell::new(false),
         });
-        let words =
-            [0, 0, 0, (&raw const *state).addr(), first as *const () as usize, 0, begin as *const () as usize, 0];
-        // SAFETY: it lies in the stack, which is ours, at an address that is a multiple of 64.
-        unsafe { frame.cast::<[usize; 8]>().write(words) };
+        // SAFETY: the stack is ours, and its top is a multiple of 64.
+        let frame = unsafe { first_frame(stack.top(), first as *const (), (&raw const *state).cast()) };
+        state.saved.store(frame, Ordering::Relaxed);
         Self { state, stack: Some(stack), work: PhantomData }
     }
 
