@@ -125,7 +125,10 @@ fn main() {
     });
     measure("corosensei: resume and suspend (2 switches)", |count| {
         for _ in 0..count {
-            assert!(matches!(coroutine.resume(true), CoroutineResult::Yield(())), "it goes on until it is told otherwise");
+            assert!(
+                matches!(coroutine.resume(true), CoroutineResult::Yield(())),
+                "it goes on until it is told otherwise"
+            );
         }
     });
     coroutine.resume(false);

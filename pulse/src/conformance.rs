@@ -54,6 +54,9 @@ pub trait Subject: Scheduler + Send + Sync + Sized + 'static {
 /// The scenario in which turns are counted.
 const BOUNDED: &str = "waiting is bounded";
 
+/// The scenario in which nothing is interrupted.
+const UNINTERRUPTED: &str = "sleeping harts are woken";
+
 /// Starts a thread.
 fn spawn<S: Subject>(scheduler: &Arc<S>, urgency: u64, work: impl FnOnce() + Send + 'static) {
     let context = Context::new(work).expect("there is memory for a thread");
@@ -79,6 +82,7 @@ fn scenarios<S: Subject>() -> Vec<Named<S>> {
         ("a lock excludes", excludes),
         ("no wake-up is missed", wakes),
         ("sleepers wake in time", sleeps),
+        (UNINTERRUPTED, wakes_harts),
     ];
     if S::PROMISES.slices {
         all.push(("busy threads are interrupted", slices));
@@ -256,6 +260,18 @@ fn slices<S: Subject>(scheduler: &Arc<S>, size: Size) -> Parts {
     (Box::new(main), Box::new(|_: &Summary| {}))
 }
 
+/// As many threads as there are harts, which wait for each other while none is interrupted: all harts must have been woken.
+fn wakes_harts<S: Subject>(scheduler: &Arc<S>, size: Size) -> Parts {
+    let scheduler = scheduler.clone();
+    let main = move || {
+        // All others are asleep by then.
+        crate::sleep_until(crate::now() + 500_000);
+        let (start, _) = slices(&scheduler, size);
+        start();
+    };
+    (Box::new(main), Box::new(|_: &Summary| {}))
+}
+
 /// Threads that only yield. [`Watched`] counts how many others have a turn before each has its own.
 fn takes_turns<S: Subject>(scheduler: &Arc<S>, size: Size) -> Parts {
     let scheduler = scheduler.clone();
@@ -272,16 +288,22 @@ fn takes_turns<S: Subject>(scheduler: &Arc<S>, size: Size) -> Parts {
     (Box::new(main), Box::new(|_: &Summary| {}))
 }
 
+/// No scenario needs so many steps: a few thousand at most.
+fn limited(search: Search) -> Search {
+    search.steps_at_most(50_000)
+}
+
 /// Puts a scheduler through all scenarios in the deterministic home: on one to three harts, with `runs` random schedules each, with and without resizing, and with all schedules
 /// that deviate in one place. Panics with what was found, and how to replay it.
 pub fn deterministic<S: Subject>(runs: u64) {
     for (name, scenario) in scenarios::<S>() {
         for harts in 1..=3 {
-            let small = Size { threads: 3, rounds: 3 };
+            let threads = if name == UNINTERRUPTED { harts as u32 } else { 3 };
+            let small = Size { threads, rounds: 3 };
             let make = || {
                 let scheduler = S::fresh();
                 let (main, check) = scenario(&scheduler, small);
-                let scheduler = Watched::new(scheduler);
+                let scheduler = Watched::new(scheduler, name == UNINTERRUPTED);
                 let bound = (name == BOUNDED).then(|| scheduler.bound(harts, small.threads));
                 let check = Box::new(|summary: &Summary| {
                     check(summary);
@@ -291,10 +313,10 @@ pub fn deterministic<S: Subject>(runs: u64) {
             };
             let shape = Shape::new(harts);
             std::println!("{name}, {harts} harts");
-            explore(&Search::random(runs), shape, make);
-            explore(&Search::exhaustive(1, runs), shape, make);
-            if name != BOUNDED {
-                explore(&Search::random(runs).with_resizes(), Shape::new(1).up_to(harts), make);
+            explore(&limited(Search::random(runs)), shape, make);
+            explore(&limited(Search::exhaustive(1, runs)), shape, make);
+            if ![BOUNDED, UNINTERRUPTED].contains(&name) {
+                explore(&limited(Search::random(runs)).with_resizes(), Shape::new(1).up_to(harts), make);
             }
         }
     }
@@ -305,10 +327,11 @@ pub fn deterministic<S: Subject>(runs: u64) {
 pub fn on_linux<S: Subject>(limit: Duration) {
     for (name, scenario) in scenarios::<S>() {
         for harts in [1, 2, 4] {
-            for resizes in [false, true] {
+            for resizes in [false, true].into_iter().filter(|resizes| !resizes || name != UNINTERRUPTED) {
                 std::println!("{name}, {harts} harts{}", if resizes { ", resized" } else { "" });
                 let scheduler = S::fresh();
-                let size = Size { threads: 12, rounds: 40 };
+                let threads = if name == UNINTERRUPTED { harts as u32 } else { 12 };
+                let size = Size { threads, rounds: 40 };
                 let (main, check) = scenario(&scheduler, size);
                 let main = move || {
                     main();
@@ -319,7 +342,7 @@ pub fn on_linux<S: Subject>(limit: Duration) {
                         }
                     }
                 };
-                let scheduler = Watched::new(scheduler);
+                let scheduler = Watched::new(scheduler, name == UNINTERRUPTED);
                 let bound = (name == BOUNDED).then(|| scheduler.bound(harts, size.threads));
                 let summary = linux::run_within(Shape::new(harts), limit, &scheduler, main);
                 check(&summary);
@@ -332,6 +355,8 @@ pub fn on_linux<S: Subject>(limit: Duration) {
 /// A shared scheduler that counts turns: how many contexts were run while another one waited for its turn.
 struct Watched<S> {
     subject: Arc<S>,
+    /// Contexts go on after every tick.
+    uninterrupted: bool,
     turns: AtomicU64,
     /// For each context, by its number: the count of turns when it began to wait for one, or `u64::MAX` if nobody knows.
     since: Vec<AtomicU64>,
@@ -341,9 +366,9 @@ struct Watched<S> {
 impl<S: Subject> Watched<S> {
     const CONTEXTS: usize = 128;
 
-    fn new(subject: Arc<S>) -> Self {
+    fn new(subject: Arc<S>, uninterrupted: bool) -> Self {
         let since = (0..Self::CONTEXTS).map(|_| AtomicU64::new(u64::MAX)).collect();
-        Self { subject, turns: AtomicU64::new(0), since, worst: Arc::default() }
+        Self { subject, uninterrupted, turns: AtomicU64::new(0), since, worst: Arc::default() }
     }
 
     /// What must hold in the end for the waiting to be bounded, where that is promised: on one hart, for so many threads.
@@ -390,6 +415,9 @@ impl<S: Subject> Scheduler for Watched<S> {
     }
 
     fn tick(&self, hart: &Hart, context: Context) -> Next {
+        if self.uninterrupted {
+            return Next::Run(context);
+        }
         self.waits(&context);
         self.chosen(self.subject.tick(hart, context))
     }

@@ -199,8 +199,9 @@ impl Hart {
         sleeper
     }
 
+    /// The first instant at which this hart has something to do.
     #[inline]
-    fn earliest(&self) -> u64 {
+    pub(crate) fn earliest(&self) -> u64 {
         self.tick_at.load(Ordering::Relaxed).min(self.wake_at.load(Ordering::Relaxed))
     }
 

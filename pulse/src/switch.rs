@@ -17,6 +17,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 #[cfg(feature = "std")]
 pub(crate) mod fiber;
+#[cfg(all(test, feature = "std"))]
+mod tests;
 
 use crate::hart::{Hart, Reason};
 use crate::machine::Machine;

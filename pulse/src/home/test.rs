@@ -357,7 +357,7 @@ fn direct(
         let plain = if stay { present } else { *able.iter().find(|hart| **hart > present).unwrap_or(&able[0]) };
         let mut options = std::vec![Action::Go(plain)];
         options.extend(able.iter().filter(|hart| **hart != plain).map(|hart| Action::Go(*hart)));
-        let ticks = STAGE.with_borrow(|stage| stage.harts[plain].armed_at) != u64::MAX;
+        let ticks = harts[plain].earliest() != u64::MAX;
         options.extend(ticks.then_some(Action::Leap(plain)));
         if search.resizes {
             options.extend((1..=harts.len()).filter(|count| *count != machine.wanted()).map(Action::Resize));
@@ -375,7 +375,8 @@ fn direct(
         let next = match action {
             Action::Go(hart) => hart,
             Action::Leap(hart) => {
-                pass_time(harts, STAGE.with_borrow(|stage| stage.harts[hart].armed_at));
+                // The timer may be armed for an earlier instant, which does not matter any more.
+                pass_time(harts, harts[hart].earliest());
                 hart
             }
             Action::Resize(count) => {
