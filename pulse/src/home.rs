@@ -4,6 +4,9 @@ use crate::hart::Hart;
 use crate::machine::Machine;
 use crate::switch::Stack;
 
+#[cfg(feature = "cell")]
+#[allow(unsafe_code, reason = "events and memory of a cell")]
+pub mod cell;
 #[cfg(feature = "std")]
 #[allow(unsafe_code, reason = "threads, signals and timers of the system")]
 pub mod linux;

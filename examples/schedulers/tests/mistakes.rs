@@ -80,7 +80,10 @@ impl<const MISTAKE: u8> Scheduler for Flawed<MISTAKE> {
         } else if let Some(context) = context {
             self.push(hart.number(), context);
         }
-        while MISTAKE != KEEPS_ITS_QUEUE {
+        if MISTAKE == KEEPS_ITS_QUEUE {
+            return;
+        }
+        loop {
             let Some(context) = self.ready.of(hart).lock().pop() else { return };
             self.push(0, context);
             wake_one();

@@ -163,8 +163,9 @@ impl Home for Linux {
             // SAFETY: the system only uses the word's address.
             unsafe { libc::syscall(libc::SYS_futex, hart.events().as_ptr(), wake, 1) };
         } else {
+            let process = std::process::id();
             // SAFETY: it only sends a signal, which is ignored by a thread that is no hart, and fails for one that has ended.
-            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal()) };
+            unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal()) };
         }
     }
 
@@ -333,8 +334,10 @@ fn own_code(rip: u64) -> bool {
 
 /// A fault: the running context's, or nobody's whom we know.
 unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, ucontext: *mut libc::c_void) {
-    // SAFETY: the system passes it, and for these signals it has an address.
-    let address = unsafe { (*info).si_addr() } as u64;
+    // SAFETY: the system passes it.
+    let told = unsafe { &*info };
+    // SAFETY: for these signals it has an address.
+    let address = unsafe { told.si_addr() } as u64;
     let hart = switch::current().filter(|_| switch::masked() == 0);
     // SAFETY: events are not masked, so a context runs; it is the one that the signal interrupted.
     let near = hart.is_some_and(|hart| unsafe { switch::running_stack_is_near(hart, address as usize, GUARD_BYTES) });

@@ -17,7 +17,7 @@ pub(crate) struct Fiber<'a> {
     state: Box<State>,
     stack: Option<Stack>,
     /// The work may borrow for so long, and belongs to this thread.
-    work: PhantomData<(Box<dyn FnOnce() + 'a>, *const ())>,
+    work: PhantomData<&'a mut *const ()>,
 }
 
 struct State {
