@@ -29,6 +29,7 @@ pub(crate) enum Reason {
     Yield,
     Suspend(Thunk),
     Done,
+    #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "the kernel does not tell cells of faults yet"))]
     Fault(Fault),
 }
 
@@ -87,6 +88,7 @@ pub struct Hart {
     wake_at: AtomicU64,
     sleepers: Spin<Ranked>,
     /// Words for the home.
+    #[cfg(feature = "std")]
     pub(crate) home_words: [AtomicU64; 3],
 }
 
@@ -110,6 +112,7 @@ impl Hart {
             armed_at: AtomicU64::new(u64::MAX),
             wake_at: AtomicU64::new(u64::MAX),
             sleepers: Spin::new(Ranked::new()),
+            #[cfg(feature = "std")]
             home_words: [const { AtomicU64::new(0) }; 3],
         }
     }
@@ -165,6 +168,7 @@ impl Hart {
     }
 
     /// The word in which events collect, for a home that sleeps on it.
+    #[cfg(feature = "std")]
     pub(crate) fn events(&self) -> &AtomicU32 {
         &self.pending
     }

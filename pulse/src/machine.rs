@@ -161,6 +161,8 @@ impl Machine {
         Summary { created: self.created.load(Ordering::Relaxed), lost: self.lost.load(Ordering::Relaxed) }
     }
 
+    /// Contexts that have not finished.
+    #[cfg(feature = "std")]
     pub(crate) fn live(&self) -> u64 {
         self.live.load(Ordering::SeqCst)
     }

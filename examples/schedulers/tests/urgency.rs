@@ -17,9 +17,10 @@ fn work(steps: u64) {
 }
 
 /// Runs the plain schedule, without deviations: what happens is what theory speaks of.
-fn plainly<S: Scheduler>(scheduler: Arc<S>, harts: usize, main: impl FnOnce(&Arc<S>) + Send + Sync + Clone + 'static)
+fn plainly<S, M>(scheduler: Arc<S>, harts: usize, main: M)
 where
-    S: Send + Sync + 'static,
+    S: Scheduler + Send + 'static,
+    M: FnOnce(&Arc<S>) + Send + Clone + 'static,
 {
     let search = Search::replay(&[]).steps_at_most(10_000_000);
     explore(&search, Shape::new(harts), || {
