@@ -4,9 +4,9 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::machine::Machine;
 use crate::queue::Ranked;
-use crate::scheduler::{Fault, FaultKind, Next, Scheduler};
+use crate::scheduler::{Next, Scheduler};
 use crate::spin::Spin;
-use crate::switch::{self, Context, Thunk};
+use crate::switch::{self, Context, Status};
 
 /// What is to be looked at on a hart, as bits.
 pub(crate) mod event {
@@ -22,55 +22,15 @@ pub(crate) mod event {
     pub(crate) const STOP: u32 = 1 << 4;
 }
 
-/// Why a context left its hart.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reason {
-    Tick,
-    Yield,
-    Suspend(Thunk),
-    Done,
-    #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "the kernel does not tell cells of faults yet"))]
-    Fault(Fault),
-}
-
 /// What only the hart itself reads and writes. Atomic so that the rest can be shared; all accesses are relaxed, which costs nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Own {
     pub(crate) running: AtomicPtr<u8>,
     pub(crate) stack_pointer: AtomicPtr<u8>,
-    pub(crate) reason: OwnReason,
-}
-
-/// A [`Reason`] in words.
-#[derive(Debug, Default)]
-pub(crate) struct OwnReason {
-    kind: AtomicU32,
-    thunk: AtomicPtr<()>,
-    address: AtomicU64,
-}
-
-impl OwnReason {
-    #[inline]
-    pub(crate) fn set(&self, reason: Reason) {
-        let kind = match reason {
-            Reason::Tick => 0,
-            Reason::Yield => 1,
-            Reason::Suspend(thunk) => {
-                self.thunk.store(thunk.into_raw(), Ordering::Relaxed);
-                2
-            }
-            Reason::Done => 3,
-            Reason::Fault(fault) => {
-                self.address.store(fault.address, Ordering::Relaxed);
-                4 + fault.kind as u32
-            }
-        };
-        self.kind.store(kind, Ordering::Relaxed);
-    }
 }
 
 /// One hart of a machine.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Hart {
     number: AtomicU32,
@@ -93,30 +53,6 @@ pub struct Hart {
 }
 
 impl Hart {
-    pub(crate) const fn new() -> Self {
-        Self {
-            number: AtomicU32::new(0),
-            own: Own {
-                running: AtomicPtr::new(core::ptr::null_mut()),
-                stack_pointer: AtomicPtr::new(core::ptr::null_mut()),
-                reason: OwnReason {
-                    kind: AtomicU32::new(0),
-                    thunk: AtomicPtr::new(core::ptr::null_mut()),
-                    address: AtomicU64::new(0),
-                },
-            },
-            machine: spin::Once::new(),
-            pending: AtomicU32::new(0),
-            watched: AtomicBool::new(false),
-            tick_at: AtomicU64::new(u64::MAX),
-            armed_at: AtomicU64::new(u64::MAX),
-            wake_at: AtomicU64::new(u64::MAX),
-            sleepers: Spin::new(Ranked::new()),
-            #[cfg(feature = "std")]
-            home_words: [const { AtomicU64::new(0) }; 3],
-        }
-    }
-
     /// This hart's number, from 0.
     #[must_use]
     pub fn number(&self) -> usize {
@@ -224,8 +160,8 @@ impl Hart {
             next = match next {
                 Next::Run(context) => {
                     self.arm();
-                    switch::run(self, &context);
-                    self.left(scheduler, context)
+                    let why = switch::run(self, &context);
+                    self.left(scheduler, why, context)
                 }
                 Next::Idle { until } => self.idle(scheduler, until),
             };
@@ -255,26 +191,21 @@ impl Hart {
 
     /// A context has left; what now?
     #[inline]
-    fn left(&self, scheduler: &dyn Scheduler, context: Context) -> Next {
-        let reason = &self.own.reason;
-        match reason.kind.load(Ordering::Relaxed) {
-            // The events that interrupted it are pending, and the loop looks at them before it runs anything.
-            0 => Next::Run(context),
-            1 => scheduler.yielded(self, context),
-            2 => {
-                Thunk::from_raw(reason.thunk.load(Ordering::Relaxed)).call(context);
+    fn left(&self, scheduler: &dyn Scheduler, why: Status, context: Context) -> Next {
+        match why {
+            Status::Yielded => scheduler.yielded(self, context),
+            Status::Suspended(what) => {
+                what.call(context);
                 scheduler.enter(self)
             }
-            3 => {
+            Status::Finished => {
                 let next = scheduler.done(self, context);
                 self.machine().forget_one();
                 next
             }
-            kind => {
-                let kinds = [FaultKind::StackOverflow, FaultKind::Memory, FaultKind::Instruction];
-                let fault = Fault { address: reason.address.load(Ordering::Relaxed), kind: kinds[kind as usize - 4] };
-                scheduler.fault(self, context, fault)
-            }
+            Status::Faulted(fault) => scheduler.fault(self, context, fault),
+            // The events that interrupted it are pending, and the loop looks at them before it runs anything.
+            _ => Next::Run(context),
         }
     }
 

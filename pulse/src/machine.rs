@@ -17,10 +17,19 @@ pub struct Summary {
     pub lost: u64,
 }
 
-/// The harts and what they share.
 #[derive(Debug)]
+struct Harts([Hart; MAX_HARTS]);
+
+impl Default for Harts {
+    fn default() -> Self {
+        Self(core::array::from_fn(|_| Hart::default()))
+    }
+}
+
+/// The harts and what they share.
+#[derive(Debug, Default)]
 pub(crate) struct Machine {
-    harts: [Hart; MAX_HARTS],
+    harts: Harts,
     home: spin::Once<&'static dyn Home>,
     /// Harts that exist, and how many of them are to be used.
     most: AtomicU32,
@@ -60,23 +69,6 @@ impl core::fmt::Display for NoStack {
 impl core::error::Error for NoStack {}
 
 impl Machine {
-    pub(crate) const fn new() -> Self {
-        Self {
-            harts: [const { Hart::new() }; MAX_HARTS],
-            home: spin::Once::new(),
-            most: AtomicU32::new(0),
-            wanted: AtomicU32::new(0),
-            stack_bytes: AtomicU64::new(0),
-            idle: AtomicU64::new(0),
-            live: AtomicU64::new(0),
-            created: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
-            spare: Spin::new(Queue::new()),
-            #[cfg(feature = "std")]
-            failure: Spin::new(None),
-        }
-    }
-
     /// Makes it ready for a run, always in the same home. Nothing of an earlier run may be left.
     pub(crate) fn reset(&'static self, home: &'static dyn Home, shape: &Shape, watched: bool) {
         self.home.call_once(|| home);
@@ -87,7 +79,7 @@ impl Machine {
         for count in [&self.live, &self.created, &self.lost] {
             count.store(0, Ordering::Relaxed);
         }
-        for (number, hart) in self.harts.iter().enumerate() {
+        for (number, hart) in self.harts.0.iter().enumerate() {
             hart.reset(self, number, watched);
         }
         switch::find_vector_state();
@@ -98,12 +90,12 @@ impl Machine {
     }
 
     pub(crate) fn hart(&self, number: usize) -> &Hart {
-        &self.harts[number]
+        &self.harts.0[number]
     }
 
     /// The harts that exist, in use or not.
     pub(crate) fn harts(&self) -> &[Hart] {
-        &self.harts[..self.most.load(Ordering::Relaxed) as usize]
+        &self.harts.0[..self.most.load(Ordering::Relaxed) as usize]
     }
 
     pub(crate) fn wanted(&self) -> usize {
@@ -186,7 +178,7 @@ impl Machine {
             if idle == 0 {
                 return;
             }
-            let hart = &self.harts[idle.trailing_zeros() as usize];
+            let hart = &self.harts.0[idle.trailing_zeros() as usize];
             if self.clear_idle(hart) {
                 return hart.post(event::KICK);
             }

@@ -20,14 +20,14 @@ use core::arch::global_asm;
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::Ordering;
 
-pub(crate) use context::Stack;
-use context::{Block, State};
+use context::Block;
 pub use context::{Context, Control, Queue, SCHEDULER_WORDS};
+pub(crate) use context::{Stack, Status};
 #[cfg(feature = "std")]
 pub(crate) use preempt::{abandon, running_stack_is_near};
 pub(crate) use preempt::{find_vector_state, preempt};
 
-use crate::hart::{Hart, Reason};
+use crate::hart::Hart;
 
 // What a hart knows without asking: whose it is, and how deeply events are masked. Read and changed by single instructions, because between
 // two instructions the context may be moved to another hart.
@@ -130,7 +130,7 @@ pub(crate) fn become_hart(hart: Option<&'static Hart>, depth: u32) {
 fn deliver() {
     mask();
     // In a scheduler's callback events stay masked throughout; on a thread that is no hart there are none.
-    leave(Reason::Tick);
+    leave(Status::Interrupted);
     unmask();
 }
 
@@ -144,17 +144,9 @@ unsafe fn switch(save: *mut *mut u8, to: *mut u8) {
     // SAFETY: the caller says so; all registers that are not saved are given up.
     unsafe {
         asm!(
-            "push rbp",
-            "push rbx",
-            "lea rax, [rip + 2f]",
-            "push rax",
-            "mov [rdi], rsp",
-            "mov rsp, rsi",
-            "pop rax",
-            "jmp rax",
-            "2:",
-            "pop rbx",
-            "pop rbp",
+            "push rbp; push rbx; lea rax, [rip + 2f]; push rax; mov [rdi], rsp",
+            "mov rsp, rsi; pop rax; jmp rax",
+            "2: pop rbx; pop rbp",
             inout("rdi") save => _,
             inout("rsi") to => _,
             out("r12") _,
@@ -186,40 +178,34 @@ unsafe extern "sysv64" fn begin() {
 
 /// The first function of a context.
 unsafe extern "sysv64" fn begin_context<F: FnOnce() + Send + 'static>(block: *const Block) -> ! {
-    {
-        // SAFETY: the block lies at the top of this stack and outlives what runs on it.
-        let block = unsafe { &*block };
-        block.state.set(State::Begun);
-        let unstarted = block.unstarted.take().expect("a context starts once");
-        // SAFETY: the closure lies there; `take` means that it is read only once.
-        let work = unsafe { unstarted.at.cast::<F>().read() };
+    // SAFETY: the block lies at the top of this stack and outlives what runs on it.
+    let block = unsafe { &*block };
+    if let Status::Fresh(at, _) = block.status.replace(Status::Running) {
+        // SAFETY: the closure lies there; it is read only once, because the status is another one now.
+        let work = unsafe { at.cast::<F>().read() };
         unmask();
         crate::home::shield(block.machine, work);
         mask();
-        block.state.set(State::Finished);
     }
-    leave(Reason::Done);
+    leave(Status::Finished);
     unreachable!("a finished context was continued")
 }
 
 /// Goes from the running context to its hart's own stack. Events are masked, once; returns when a hart continues the context, in the same
 /// state but perhaps elsewhere.
 #[inline]
-pub(crate) fn leave(reason: Reason) {
+pub(crate) fn leave(why: Status) {
     let hart = current().expect("only a context that runs on a hart can leave it");
     assert!(masked() == 1, "a context must not wait, yield or finish while it masks events or holds a lock");
-    let running = hart.own.running.load(Ordering::Relaxed).cast::<Block>();
-    assert!(!running.is_null(), "a scheduler's callback must not wait or yield: return what is to run next");
-    hart.own.reason.set(reason);
-    // SAFETY: while it runs, its hart keeps the context in `run`, so the block is alive.
-    let save = unsafe { (*running).saved.as_ptr() };
+    let block = running(hart).expect("a scheduler's callback must not wait or yield: return what is to run next");
+    block.status.set(why);
     // SAFETY: the hart's stack pointer was saved by `run` just before this context went on, and nobody else uses either place.
-    unsafe { switch(save, hart.own.stack_pointer.load(Ordering::Relaxed)) };
+    unsafe { switch(block.saved.as_ptr(), hart.own.stack_pointer.load(Ordering::Relaxed)) };
 }
 
-/// On a hart's own stack: continues a context until it leaves. Events are masked.
+/// On a hart's own stack: continues a context until it leaves, and says why it did. Events are masked.
 #[inline]
-pub(crate) fn run(hart: &Hart, context: &Context) {
+pub(crate) fn run(hart: &Hart, context: &Context) -> Status {
     let block = context.block();
     while block.busy.load(Ordering::Acquire) {
         hart.machine().home().relax();
@@ -229,20 +215,26 @@ pub(crate) fn run(hart: &Hart, context: &Context) {
     // is this hart's own.
     unsafe { switch(hart.own.stack_pointer.as_ptr(), block.saved.load(Ordering::Relaxed)) };
     hart.own.running.store(core::ptr::null_mut(), Ordering::Relaxed);
+    block.status.get()
+}
+
+/// The block of the context that runs on this hart. For what runs there with events masked, or has interrupted it.
+#[inline]
+fn running(hart: &Hart) -> Option<&Block> {
+    // SAFETY: null, or the context that runs here; its hart keeps it until it leaves, and it leaves by what runs there.
+    unsafe { hart.own.running.load(Ordering::Relaxed).cast::<Block>().as_ref() }
 }
 
 /// What the running context's scheduler stored in it. `None` where no context runs.
 pub(crate) fn with_running<R>(hart: &Hart, look: impl FnOnce(&Control) -> R) -> Option<R> {
-    let running = hart.own.running.load(Ordering::Relaxed).cast::<Block>();
-    // SAFETY: null, or the context that runs here and now, with events masked by the caller; its hart keeps it until it leaves.
-    unsafe { running.as_ref() }.map(|block| look(&block.control))
+    running(hart).map(|block| look(&block.control))
 }
 
 /// See [`crate::yield_now`].
 #[inline]
 pub(crate) fn yield_now() {
     mask();
-    leave(Reason::Yield);
+    leave(Status::Yielded);
     unmask();
 }
 
@@ -256,7 +248,7 @@ pub(crate) fn suspend<F: FnOnce(Context)>(what: F) {
     };
     let mut call: &mut dyn FnMut(Context) = &mut once;
     mask();
-    leave(Reason::Suspend(Thunk((&raw mut call).cast())));
+    leave(Status::Suspended(Thunk((&raw mut call).cast())));
     unmask();
 }
 
@@ -265,15 +257,6 @@ pub(crate) fn suspend<F: FnOnce(Context)>(what: F) {
 pub(crate) struct Thunk(*mut ());
 
 impl Thunk {
-    pub(crate) fn into_raw(self) -> *mut () {
-        self.0
-    }
-
-    /// From what [`Thunk::into_raw`] gave.
-    pub(crate) fn from_raw(raw: *mut ()) -> Self {
-        Self(raw)
-    }
-
     /// Calls it with its own context.
     pub(crate) fn call(self, context: Context) {
         let block = context.0;

@@ -38,7 +38,7 @@ const LOCAL_OFFSET: usize = 2048;
 const _: () =
     assert!(offset_of!(DispatchPage, resume_interrupted_at) + 8 <= LOCAL_OFFSET, "the kernel does not use these words");
 
-static MACHINE: Machine = Machine::new();
+static MACHINE: spin::Once<Machine> = spin::Once::new();
 static READY: AtomicBool = AtomicBool::new(false);
 
 /// Runs a scheduler in this cell until all contexts have finished; the first of them does `main`, and others come from it. To be called once by each hart, by its
@@ -47,26 +47,27 @@ pub fn run<S: Scheduler>(hart: u32, shape: Shape, scheduler: &S, main: impl FnOn
     if hart as usize >= shape.most_harts {
         return Summary::default();
     }
+    let machine = MACHINE.call_once(Machine::default);
     if hart == 0 {
-        MACHINE.reset(&CELL, &shape, false);
+        machine.reset(&CELL, &shape, false);
     } else {
         while !READY.load(Ordering::Acquire) {
             core::hint::spin_loop();
         }
     }
-    let own = MACHINE.hart(hart as usize);
+    let own = machine.hart(hart as usize);
     switch::become_hart(Some(own), 1);
     if hart == 0 {
         events::on_tick(|registers| on_event(registers, event::TICK));
         events::on_notification(|registers| on_event(registers, event::NOTIFY));
-        let context = MACHINE.context(main).expect("the first context has a stack");
+        let context = machine.context(main).expect("the first context has a stack");
         scheduler.ready(own, context);
         READY.store(true, Ordering::Release);
     }
     own.drive(scheduler);
     events::set_tick(0);
     switch::become_hart(None, 0);
-    MACHINE.summary()
+    machine.summary()
 }
 
 /// On the event stack: what has happened, and to which registers.
@@ -99,7 +100,7 @@ impl Home for Cell {
     }
 
     fn park(&self, hart: &Hart, until: u64) {
-        let alone = MACHINE.harts().len() == 1;
+        let alone = hart.machine().harts().len() == 1;
         let until = if alone { until } else { until.min(time::now() + LOOK_NS) };
         // What comes from here on is pending, which ends the sleep, and is delivered by the unmasking.
         events::mask();

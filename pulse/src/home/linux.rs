@@ -103,7 +103,7 @@ impl Spare {
 
     pub(crate) fn take(&self) -> &'static Machine {
         let spare = self.0.lock().expect("nobody panics here").pop();
-        spare.unwrap_or_else(|| Box::leak(Box::new(Machine::new())))
+        spare.unwrap_or_else(|| Box::leak(Box::default()))
     }
 
     /// Keeps a machine in which nothing is left.
@@ -339,8 +339,7 @@ unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, u
     // SAFETY: for these signals it has an address.
     let address = unsafe { told.si_addr() } as u64;
     let hart = switch::current().filter(|_| switch::masked() == 0);
-    // SAFETY: events are not masked, so a context runs; it is the one that the signal interrupted.
-    let near = hart.is_some_and(|hart| unsafe { switch::running_stack_is_near(hart, address as usize, GUARD_BYTES) });
+    let near = hart.is_some_and(|hart| switch::running_stack_is_near(hart, address as usize, GUARD_BYTES));
     if let Some(hart) = hart {
         let kind = match number {
             _ if near => FaultKind::StackOverflow,

@@ -6,8 +6,9 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use super::{begin_context, first_frame};
+use super::{Thunk, begin_context, first_frame};
 use crate::machine::Machine;
+use crate::scheduler::Fault;
 
 /// Words of a context that its scheduler may use as it likes.
 pub const SCHEDULER_WORDS: usize = 4;
@@ -69,24 +70,23 @@ pub(super) struct Block {
     pub(super) saved: AtomicPtr<u8>,
     /// Set while [`crate::suspend`]'s closure still uses the context's stack.
     pub(super) busy: AtomicBool,
-    pub(super) state: Cell<State>,
+    pub(super) status: Cell<Status>,
     pub(super) machine: &'static Machine,
     pub(super) stack: Stack,
-    pub(super) unstarted: Cell<Option<Unstarted>>,
 }
 
-/// The closure of a context that has not started: where it lies, and what drops it in place.
-#[derive(Clone, Copy)]
-pub(super) struct Unstarted {
-    pub(super) at: *mut u8,
-    drop: unsafe fn(*mut u8),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum State {
-    Fresh,
-    Begun,
+/// What a context has come to: why it left its hart, if it has run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Status {
+    /// Its closure lies there, and this drops it in place.
+    Fresh(*mut u8, unsafe fn(*mut u8)),
+    Running,
+    Interrupted,
+    Yielded,
+    Suspended(Thunk),
     Finished,
+    #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "the kernel does not tell cells of faults yet"))]
+    Faulted(Fault),
 }
 
 /// Memory for a context: from `base` (above the guard page) to `base + bytes`. Only homes make them.
@@ -171,10 +171,9 @@ impl Context {
             links: Links::default(),
             saved: AtomicPtr::new(core::ptr::null_mut()),
             busy: AtomicBool::new(false),
-            state: Cell::new(State::Fresh),
+            status: Cell::new(Status::Fresh(work_at, drop_unstarted::<F>)),
             machine,
             stack,
-            unstarted: Cell::new(Some(Unstarted { at: work_at, drop: drop_unstarted::<F> })),
         };
         // SAFETY: `needed` says that it lies in the stack, which is ours; aligned as the top of a stack and `Block`'s size are, to 64 bytes.
         unsafe { block.write(built) };
@@ -190,23 +189,16 @@ impl Context {
     /// Whether it has run to its end.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.block().state.get() == State::Finished
+        matches!(self.block().status.get(), Status::Finished)
     }
 
     /// Gives up the stack of one that has finished or never started, for another of the same machine.
     pub(crate) fn into_stack(self) -> Stack {
-        debug_assert!(self.block().state.get() != State::Begun, "its stack is in use");
+        debug_assert!(matches!(self.block().status.get(), Status::Finished | Status::Fresh(..)), "its stack is in use");
         let block = self.0;
         core::mem::forget(self);
         // SAFETY: the context is finished or never began (the caller saw to it), so nothing uses the stack, and the block is read only once.
         unsafe { block.read() }.stack
-    }
-
-    /// For queues: gives up ownership for a while.
-    pub(crate) fn into_raw(self) -> RawContext {
-        let raw = RawContext(self.0);
-        core::mem::forget(self);
-        raw
     }
 }
 
@@ -214,20 +206,18 @@ impl Drop for Context {
     fn drop(&mut self) {
         let context = Self(self.0);
         let machine = context.block().machine;
-        match context.block().state.get() {
-            State::Begun => {
-                machine.lose();
-                core::mem::forget(context);
-                return;
-            }
-            State::Fresh => {
-                if let Some(unstarted) = context.block().unstarted.take() {
-                    // SAFETY: the closure lies there, was never started, and `take` means only once.
-                    unsafe { (unstarted.drop)(unstarted.at) };
-                }
+        match context.block().status.get() {
+            Status::Fresh(at, drop_work) => {
+                // SAFETY: the closure lies there and was never started; `Finished` means that this is done once.
+                unsafe { drop_work(at) };
+                context.block().status.set(Status::Finished);
                 machine.forget_one();
             }
-            State::Finished => {}
+            Status::Finished => {}
+            _ => {
+                core::mem::forget(context);
+                return machine.lose();
+            }
         }
         machine.recycle(context);
     }
@@ -238,30 +228,17 @@ unsafe fn drop_unstarted<F>(at: *mut u8) {
     unsafe { at.cast::<F>().drop_in_place() }
 }
 
-/// A context in a [`crate::Queue`], which is its owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RawContext(NonNull<Block>);
-
-// SAFETY: as for `Context`, of which it is a part.
-unsafe impl Send for RawContext {}
-
-impl RawContext {
-    /// Hands the ownership on.
-    ///
-    /// # Safety
-    /// It came from [`Context::into_raw`], and since then nothing else was made from it.
-    pub(crate) unsafe fn into_context(self) -> Context {
-        Context(self.0)
-    }
-}
-
 /// First in, first out: the plainest queue of contexts. Pushing and popping take constant time and never allocate.
 #[derive(Debug, Default)]
 pub struct Queue {
     head: Option<Context>,
-    tail: Option<RawContext>,
+    /// The last one, which the queue owns through its chain of links.
+    tail: Option<NonNull<Block>>,
     length: usize,
 }
+
+// SAFETY: it owns the contexts that it points to, and they can be sent.
+unsafe impl Send for Queue {}
 
 impl Queue {
     /// An empty queue.
@@ -284,15 +261,13 @@ impl Queue {
 
     /// To the end.
     pub fn push(&mut self, context: Context) {
-        let raw = context.into_raw();
-        // SAFETY: just taken apart.
-        let context = unsafe { raw.into_context() };
+        let block = context.0;
         match self.tail {
-            // SAFETY: the tail is owned by this queue through its chain of links, and `&mut self` says that nobody else uses it.
-            Some(tail) => unsafe { (*tail.0.as_ptr()).links.next = Some(context) },
+            // SAFETY: this queue owns it, and `&mut self` says that nobody else uses it.
+            Some(tail) => unsafe { (*tail.as_ptr()).links.next = Some(context) },
             None => self.head = Some(context),
         }
-        self.tail = Some(raw);
+        self.tail = Some(block);
         self.length += 1;
     }
 

@@ -3,9 +3,9 @@
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::context::Block;
-use super::{leave, mask, unmask};
-use crate::hart::{Hart, Reason};
+use super::context::{Block, Status};
+use super::{leave, mask, running, unmask};
+use crate::hart::Hart;
 
 /// Bytes and components of the vector state to save; 0 components where there is only `fxsave`.
 static VECTOR_BYTES: AtomicU64 = AtomicU64::new(512);
@@ -46,9 +46,7 @@ const TRAMPOLINE_BYTES: u64 = 1024;
 /// # Safety
 /// The three are those of the context that runs on this hart, interrupted between two instructions while events were not masked.
 pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: u64) -> bool {
-    let running = hart.own.running.load(Ordering::Relaxed).cast::<Block>();
-    // SAFETY: a context runs here, and its hart keeps it.
-    let stack = unsafe { &(*running).stack };
+    let Some(Block { stack, .. }) = running(hart) else { return false };
     let needed = RED_ZONE + TRAMPOLINE_BYTES + VECTOR_BYTES.load(Ordering::Relaxed);
     if *rsp < stack.base.addr().get() as u64 + needed {
         return false;
@@ -68,21 +66,19 @@ pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: 
 /// A context runs on this hart, events were not masked, and it never goes on.
 #[cfg(feature = "std")]
 pub(crate) unsafe fn abandon(hart: &Hart, fault: crate::Fault) -> (u64, u64) {
-    hart.own.reason.set(Reason::Fault(fault));
+    if let Some(block) = running(hart) {
+        block.status.set(Status::Faulted(fault));
+    }
     mask();
     (abandoned as *const () as u64, hart.own.stack_pointer.load(Ordering::Relaxed) as u64)
 }
 
 /// Whether an address lies in the running context's stack or so many bytes below.
-///
-/// # Safety
-/// A context runs on this hart.
 #[cfg(feature = "std")]
-pub(crate) unsafe fn running_stack_is_near(hart: &Hart, address: usize, guard: usize) -> bool {
-    let running = hart.own.running.load(Ordering::Relaxed).cast::<Block>();
-    // SAFETY: a context runs here, and its hart keeps it.
-    let stack = unsafe { &(*running).stack };
-    (stack.base.addr().get().saturating_sub(guard)..stack.top().addr()).contains(&address)
+pub(crate) fn running_stack_is_near(hart: &Hart, address: usize, guard: usize) -> bool {
+    running(hart).is_some_and(|Block { stack, .. }| {
+        (stack.base.addr().get().saturating_sub(guard)..stack.top().addr()).contains(&address)
+    })
 }
 
 /// The second half of [`switch`].
@@ -94,7 +90,7 @@ unsafe extern "sysv64" fn abandoned() {
 
 /// The rest of a preemption, as a voluntary switch.
 extern "sysv64" fn leave_preempted() {
-    leave(Reason::Tick);
+    leave(Status::Interrupted);
     unmask();
 }
 
@@ -103,72 +99,23 @@ extern "sysv64" fn leave_preempted() {
 #[unsafe(naked)]
 unsafe extern "sysv64" fn preempted() {
     naked_asm!(
-        "push rax",
-        "push rcx",
-        "push rdx",
-        "push rbx",
-        "push rsi",
-        "push rdi",
-        "push rbp",
-        "push r8",
-        "push r9",
-        "push r10",
-        "push r11",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "cld",
-        "mov rbx, rsp",
-        "sub rsp, [rip + {bytes}]",
-        "and rsp, -64",
-        "mov r12, rsp",
-        "mov r13, [rip + {mask}]",
-        "test r13, r13",
-        "jz 2f",
-        "xor eax, eax",
-        "lea rdi, [r12 + 512]",
-        "mov ecx, 8",
-        "rep stosq",
-        "mov eax, r13d",
-        "xor edx, edx",
-        "xsave64 [r12]",
-        "jmp 3f",
-        "2:",
-        "fxsave64 [r12]",
-        "3:",
-        "fninit",
-        "push 0x1f80",
-        "ldmxcsr [rsp]",
-        "sub rsp, 8",
-        "call {leave}",
-        "test r13, r13",
-        "jz 4f",
-        "mov eax, r13d",
-        "xor edx, edx",
-        "xrstor64 [r12]",
-        "jmp 5f",
-        "4:",
-        "fxrstor64 [r12]",
-        "5:",
-        "mov rsp, rbx",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop r11",
-        "pop r10",
-        "pop r9",
-        "pop r8",
-        "pop rbp",
-        "pop rdi",
-        "pop rsi",
-        "pop rbx",
-        "pop rdx",
-        "pop rcx",
-        "pop rax",
-        "popfq",
-        "ret 128",
+        "push rax; push rcx; push rdx; push rbx; push rsi; push rdi; push rbp",
+        "push r8; push r9; push r10; push r11; push r12; push r13; push r14; push r15",
+        "cld; mov rbx, rsp",
+        // Room for the vector state, whose header must not hold what the stack held.
+        "sub rsp, [rip + {bytes}]; and rsp, -64; mov r12, rsp",
+        "mov r13, [rip + {mask}]; test r13, r13; jz 2f",
+        "xor eax, eax; lea rdi, [r12 + 512]; mov ecx, 8; rep stosq",
+        "mov eax, r13d; xor edx, edx; xsave64 [r12]; jmp 3f",
+        "2: fxsave64 [r12]",
+        "3: fninit; push 0x1f80; ldmxcsr [rsp]; sub rsp, 8; call {leave}",
+        "test r13, r13; jz 4f",
+        "mov eax, r13d; xor edx, edx; xrstor64 [r12]; jmp 5f",
+        "4: fxrstor64 [r12]",
+        "5: mov rsp, rbx",
+        "pop r15; pop r14; pop r13; pop r12; pop r11; pop r10; pop r9; pop r8",
+        "pop rbp; pop rdi; pop rsi; pop rbx; pop rdx; pop rcx; pop rax",
+        "popfq; ret 128",
         bytes = sym VECTOR_BYTES,
         mask = sym VECTOR_MASK,
         leave = sym leave_preempted,
