@@ -3,6 +3,8 @@
 //!
 //! Each figure is the smallest, the median and the largest of many batches, in ns for one operation.
 
+#![forbid(unsafe_code)]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

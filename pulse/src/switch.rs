@@ -125,6 +125,12 @@ pub(crate) fn become_hart(hart: Option<&'static Hart>, depth: u32) {
     }
 }
 
+/// Masks events exactly once, however deeply they were masked.
+fn mask_once() {
+    // SAFETY: the word belongs to this hart or thread. One instruction, as in `mask`.
+    unsafe { asm!(concat!("mov ", local!(masked), ", 1"), options(nostack, preserves_flags)) };
+}
+
 /// Lets an event that collected while masked interrupt the present context.
 #[cold]
 fn deliver() {
@@ -185,7 +191,8 @@ unsafe extern "sysv64" fn begin_context<F: FnOnce() + Send + 'static>(block: *co
         let work = unsafe { at.cast::<F>().read() };
         unmask();
         crate::home::shield(block.machine, work);
-        mask();
+        // Not counted: a panic may have left it masked.
+        mask_once();
     }
     leave(Status::Finished);
     unreachable!("a finished context was continued")
@@ -196,8 +203,8 @@ unsafe extern "sysv64" fn begin_context<F: FnOnce() + Send + 'static>(block: *co
 #[inline]
 pub(crate) fn leave(why: Status) {
     let hart = current().expect("only a context that runs on a hart can leave it");
-    assert!(masked() == 1, "a context must not wait, yield or finish while it masks events or holds a lock");
     let block = running(hart).expect("a scheduler's callback must not wait or yield: return what is to run next");
+    assert!(masked() == 1, "a context must not wait or yield while it masks events or holds a lock");
     block.status.set(why);
     // SAFETY: the hart's stack pointer was saved by `run` just before this context went on, and nobody else uses either place.
     unsafe { switch(block.saved.as_ptr(), hart.own.stack_pointer.load(Ordering::Relaxed)) };

@@ -1,5 +1,7 @@
 //! All schedulers that ship go through the conformance suite.
 
+#![forbid(unsafe_code)]
+
 use std::time::Duration;
 
 use pulse::conformance::{deterministic, on_linux};

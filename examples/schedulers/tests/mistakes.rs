@@ -1,5 +1,7 @@
 //! The conformance suite notices plausible mistakes. Each is made on purpose in an otherwise right scheduler, and found by search.
 
+#![forbid(unsafe_code)]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! What the schedulers with ranks promise: theory's bounds, and no inversion longer than a lock is held. In the deterministic home, where time is what points make of it.
 
+#![forbid(unsafe_code)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
