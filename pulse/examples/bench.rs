@@ -118,6 +118,56 @@ impl Lock {
     }
 }
 
+/// Asks for ticks and looks how late they come, while a context computes.
+#[derive(Default)]
+struct Late {
+    ready: Spin<Queue>,
+    late: Spin<Vec<u64>>,
+}
+
+const TICKS: usize = 2_000;
+
+impl Scheduler for Late {
+    fn enter(&self, hart: &Hart) -> Next {
+        hart.set_tick(hart.now() + 50_000);
+        Next::run_or_idle(self.ready.lock().pop())
+    }
+
+    fn ready(&self, _: &Hart, context: Context) {
+        self.ready.lock().push(context);
+    }
+
+    fn tick(&self, hart: &Hart, context: Context) -> Next {
+        let mut late = self.late.lock();
+        if late.len() < TICKS {
+            late.push(hart.now().saturating_sub(LATE_DUE.load(Relaxed)));
+        }
+        let due = hart.now() + 50_000;
+        LATE_DUE.store(due, Relaxed);
+        hart.set_tick(due);
+        Next::Run(context)
+    }
+}
+
+static LATE_DUE: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// How late ticks come to their scheduler.
+fn measure_ticks() {
+    let late = Arc::new(Late { late: Spin::new(Vec::with_capacity(TICKS)), ..Late::default() });
+    let seen = late.clone();
+    linux::run(Shape::new(1), &*late, move || {
+        while seen.late.lock().len() < TICKS {
+            (0..10_000).for_each(|step| {
+                black_box(step);
+            });
+        }
+    });
+    let mut took = late.late.lock().split_off(1);
+    took.sort_unstable();
+    let name = "a tick: from its instant to its scheduler";
+    println!("{name:<44} {:>9} {:>9} {:>9}", took[0], took[took.len() / 2], took[took.len() - 1]);
+}
+
 fn main() {
     println!("{:<44} {:>9} {:>9} {:>9}", "ns for one", "least", "median", "most");
     let mut coroutine = Coroutine::new(|yielder, mut go_on: bool| {
@@ -188,6 +238,7 @@ fn main() {
         });
         measure("mask and unmask events", |count| (0..count).for_each(|_| pulse::masked(|| ())));
     });
+    measure_ticks();
     measure_by(20, "the system's thread: create and join", |count| {
         for _ in 0..count {
             std::thread::spawn(|| ()).join().expect("it does nothing");

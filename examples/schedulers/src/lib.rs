@@ -5,6 +5,8 @@
 //! - [`fixed_priority`]: the most urgent first, with priority inheritance.
 //! - [`edf`]: the earliest deadline first, with inheritance of deadlines, and periodic threads.
 //!
+//! [`executor`] polls tasks of `async` on threads of any of them.
+//!
 //! What threads use together: [`sync`] has a mutex and a condition variable for any scheduler, and [`ranks`] is what the last two share.
 
 #![no_std]
@@ -15,6 +17,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 mod conform;
 pub mod edf;
+pub mod executor;
 pub mod fixed_priority;
 pub mod ranks;
 pub mod round_robin;
