@@ -1,9 +1,9 @@
 //! A Linux process: harts are threads, ticks are timer signals, and the interrupted context is the signal's.
 //!
 //! A context moves between threads, which the C library does not expect of it. So a context is interrupted only in the program's own code, never in a shared
-//! library or the system, where a lock or thread-local data might be in use; an event that comes there is tried again a little later. What remains is
-//! yours: inside contexts, use [`crate::masked`] around what keeps thread-local data or a lock of the standard library over more than one call (`println!`,
-//! `std::sync::Mutex`, `errno` after a system call), and do not block the thread.
+//! library or the system, where a lock or thread-local data might be in use; an event that comes there is tried again a little later. This needs a C library that is
+//! shared, not linked into the program. What remains is yours: inside contexts, use [`crate::masked`] around what keeps thread-local data or a lock of the
+//! standard library over more than one call (`println!`, `std::sync::Mutex`, `thread_local!`, the error number after a system call), and do not block the thread.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
