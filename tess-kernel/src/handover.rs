@@ -93,6 +93,6 @@ fn deliver(context: &mut Context, [tag, a, b, c, d, e, f, g]: [u64; 8]) {
 pub(crate) fn stopped(cpu: &mut Cpu, cell: &'static Cell) {
     match cell.situation() {
         Situation::Idle { until: Instant::NEVER } => {}
-        _ => _ = inputs::report_as(cpu, cell, Situation::Busy),
+        _ => _ = inputs::report_as(cpu, cell, || Situation::Busy),
     }
 }

@@ -37,14 +37,16 @@ impl Inputs for Logs {
 
 /// Looks at what a cell is doing and tells the muxers if they should know. Returns when to look again, if a pause is too soon after the last one.
 pub(crate) fn report(cpu: &mut Cpu, cell: &'static Cell) -> Option<u64> {
-    report_as(cpu, cell, cell.situation())
+    report_as(cpu, cell, || cell.situation())
 }
 
 /// The same for who knows better what the cell is doing.
-pub(crate) fn report_as(cpu: &mut Cpu, cell: &'static Cell, situation: Situation) -> Option<u64> {
+pub(crate) fn report_as(cpu: &mut Cpu, cell: &'static Cell, situation: impl FnOnce() -> Situation) -> Option<u64> {
     let id = CellId(cell.slot);
     let is_heard = cpu.muxing.plan().is_some_and(|plan| plan.hears(id));
     let mut reporter = cell.reporter.lock();
+    // Not before: else a hart that parks could say that the cell is idle after someone else, who posted an event meanwhile, saw no need to say that it is not.
+    let situation = situation();
     let now = Instant::from_nanos(cpu.now());
     let input = match reporter.advise(now, situation, is_heard, plans::timing()) {
         Advice::Nothing => return None,

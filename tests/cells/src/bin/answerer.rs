@@ -1,4 +1,4 @@
-//! Answers what `asker` hands over: the words in reverse, the ends counted up.
+//! Answers what `requester` hands over: the words in reverse, the ends counted up.
 //!
 //! Arguments: `work=NS`: how much time an answer takes (default 0).
 
@@ -42,7 +42,7 @@ fn main(_: u32) {
             }
             // It has been told that what it said was taken.
             Err(error) if error.kind == ErrorKind::Interrupted => answer = None,
-            // The asker is not waiting yet, because an event woke it: it will be.
+            // The requester is not waiting yet, because an event woke it: it will be.
             Err(error) if error.kind == ErrorKind::NotWaiting => {
                 let _ = calls::park(time::now() + 50_000);
             }

@@ -1,4 +1,4 @@
-//! Root program: `asker` and `answerer` hand over to each other beside a hog of the same weight. What the answerer does is the asker's time: the hog has its half.
+//! Root program: `requester` and `answerer` hand over to each other beside a hog of the same weight. What the answerer does is the requester's time: the hog has its half.
 
 #![no_std]
 #![no_main]
@@ -30,8 +30,10 @@ fn status(cell: Handle) -> CellStatus {
 }
 
 fn watch(loaded: &Loaded) {
-    let [asker, answerer, hog, ..] = loaded.cells[..] else { return check("there are three cells", false, "fewer") };
-    let all = [asker, answerer, hog];
+    let [requester, answerer, hog, ..] = loaded.cells[..] else {
+        return check("there are three cells", false, "fewer");
+    };
+    let all = [requester, answerer, hog];
     let _ = calls::park(time::now() + 50_000_000);
     let before = all.map(status);
     let until = time::now() + 400_000_000;

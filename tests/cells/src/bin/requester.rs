@@ -59,7 +59,9 @@ fn main(_: u32) {
             }
         }
     }
-    println!("[asker] {answered} answers; {not_waiting} times nobody waited, {interrupted} times an event came first");
+    println!(
+        "[requester] {answered} answers; {not_waiting} times nobody waited, {interrupted} times an event came first"
+    );
     check("every answer came", true, "");
     finish()
 }

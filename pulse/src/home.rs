@@ -1,0 +1,51 @@
+//! Where a scheduler runs.
+
+use crate::hart::Hart;
+use crate::machine::Machine;
+use crate::switch::Stack;
+
+#[cfg(feature = "cell")]
+#[allow(unsafe_code, reason = "events and memory of a cell")]
+pub mod cell;
+#[cfg(feature = "std")]
+#[allow(unsafe_code, reason = "threads, signals and timers of the system")]
+pub mod linux;
+#[cfg(feature = "std")]
+pub mod test;
+
+/// What the framework needs from where it runs. `hart` is the one that calls, unless it says otherwise.
+pub(crate) trait Home: Sync + core::fmt::Debug {
+    /// The time, in ns.
+    fn now(&self) -> u64;
+    /// Interrupts the hart at an instant with [`event::TICK`](crate::hart::event::TICK). One past is due at once.
+    fn arm(&self, hart: &Hart, at: u64);
+    /// Sleeps until the hart has events, or the instant has come, or for no reason.
+    fn park(&self, hart: &Hart, until: u64);
+    /// Another hart, or this one, has new events: it must look at them soon.
+    fn kick(&self, hart: &Hart);
+    /// The hart waits for another one for a moment.
+    fn relax(&self);
+    /// A point in [`crate::point`]'s sense; only called for harts that are watched.
+    fn point(&self, _place: &'static str) {}
+    /// Memory for a stack with a guard below.
+    fn stack(&self, bytes: usize) -> Option<Stack>;
+}
+
+/// What a panic leaves behind.
+#[cfg(feature = "std")]
+pub(crate) type Failure = std::boxed::Box<dyn core::any::Any + Send>;
+
+/// Runs the body of a context. A panic stops the machine, and goes on in whoever started it.
+#[cfg(feature = "std")]
+pub(crate) fn shield(machine: &'static Machine, work: impl FnOnce()) {
+    let result = std::panic::catch_unwind(core::panic::AssertUnwindSafe(work));
+    if let Err(failure) = result {
+        machine.fail(failure);
+    }
+}
+
+/// Runs the body of a context. A panic ends the cell.
+#[cfg(not(feature = "std"))]
+pub(crate) fn shield(_machine: &'static Machine, work: impl FnOnce()) {
+    work();
+}

@@ -1,0 +1,136 @@
+//! A cell: harts are the cell's, ticks are its events, and the interrupted context is the one in the dispatch page.
+//!
+//! The kernel has no call yet by which one hart wakes or interrupts another. So a hart that sleeps looks around by itself every [`LOOK_NS`], and one that runs learns of
+//! [`crate::interrupt`] at its next tick or the next time it unmasks events.
+//!
+//! The heap's lock does not mask events. Under a scheduler without time slices among threads that allocate, wrap what allocates in [`crate::masked`]: else a
+//! thread may wait for the lock of one that it has interrupted.
+
+use core::mem::offset_of;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use abi::call::{Access, MAP_MAX};
+use abi::{Context as Registers, DispatchPage};
+use cell::{calls, events, time};
+
+use crate::hart::{Hart, event};
+use crate::home::Home;
+use crate::machine::{Machine, Shape, Summary};
+use crate::scheduler::Scheduler;
+use crate::switch::{self, Stack};
+
+/// How often a sleeping hart looks whether another one has woken it, in ns.
+pub const LOOK_NS: u64 = 100_000;
+
+/// When a tick came where it could not interrupt, it is tried again after so many ns.
+const RETRY_NS: u64 = 20_000;
+
+/// Where stacks are mapped, one above the other: far above the heap's start and below the harts' areas.
+const STACKS_BASE: u64 = 0x2000_0000_0000;
+
+/// Bytes below each stack that are never mapped.
+const GUARD_BYTES: u64 = 4096;
+
+/// The words by which a hart knows itself lie at these bytes of its dispatch page.
+const LOCAL_OFFSET: usize = 2048;
+
+const _: () =
+    assert!(offset_of!(DispatchPage, resume_interrupted_at) + 8 <= LOCAL_OFFSET, "the kernel does not use these words");
+
+static MACHINE: spin::Once<Machine> = spin::Once::new();
+static READY: AtomicBool = AtomicBool::new(false);
+
+/// Runs a scheduler in this cell until all contexts have finished; the first of them does `main`, and others come from it. To be called once by each hart, by its
+/// number and with the same arguments; `main` of hart 0 is used. Sets the handlers of ticks and notifications.
+pub fn run<S: Scheduler>(hart: u32, shape: Shape, scheduler: &S, main: impl FnOnce() + Send + 'static) -> Summary {
+    if hart as usize >= shape.most_harts {
+        return Summary::default();
+    }
+    let machine = MACHINE.call_once(Machine::default);
+    if hart == 0 {
+        machine.reset(&CELL, &shape, false);
+    } else {
+        while !READY.load(Ordering::Acquire) {
+            core::hint::spin_loop();
+        }
+    }
+    let own = machine.hart(hart as usize);
+    switch::become_hart(Some(own), 1);
+    if hart == 0 {
+        events::on_tick(|registers| on_event(registers, event::TICK));
+        events::on_notification(|registers| on_event(registers, event::NOTIFY));
+        let context = machine.context(main).expect("the first context has a stack");
+        scheduler.ready(own, context);
+        READY.store(true, Ordering::Release);
+    }
+    own.drive(scheduler);
+    events::set_tick(0);
+    switch::become_hart(None, 0);
+    machine.summary()
+}
+
+/// On the event stack: what has happened, and to which registers.
+fn on_event(registers: &mut Registers, events: u32) {
+    let Some(hart) = switch::current() else { return };
+    hart.raise(events);
+    if switch::masked() > 0 {
+        return;
+    }
+    let flags = registers.rflags;
+    // SAFETY: events are not masked, so a context runs, and these are its registers: the kernel saved them when it interrupted it.
+    if !unsafe { switch::preempt(hart, &mut registers.rip, &mut registers.rsp, flags) } {
+        events::set_tick(time::now() + RETRY_NS);
+    }
+}
+
+/// The home.
+#[derive(Debug)]
+struct Cell;
+
+static CELL: Cell = Cell;
+
+impl Home for Cell {
+    fn now(&self) -> u64 {
+        time::now()
+    }
+
+    fn arm(&self, _hart: &Hart, at: u64) {
+        events::set_tick(at.max(1));
+    }
+
+    fn park(&self, hart: &Hart, until: u64) {
+        let alone = hart.machine().harts().len() == 1;
+        let until = if alone { until } else { until.min(time::now() + LOOK_NS) };
+        // What comes from here on is pending, which ends the sleep, and is delivered by the unmasking.
+        events::mask();
+        if !hart.has_events() {
+            // The call has no argument that could be wrong.
+            let _ = calls::park(until);
+        }
+        events::unmask();
+    }
+
+    fn kick(&self, _hart: &Hart) {
+        // See the head of this file.
+    }
+
+    fn relax(&self) {
+        core::hint::spin_loop();
+    }
+
+    fn stack(&self, bytes: usize) -> Option<Stack> {
+        static NEXT: AtomicU64 = AtomicU64::new(STACKS_BASE);
+        let bytes = bytes as u64;
+        let base = NEXT.fetch_add(bytes + GUARD_BYTES, Ordering::Relaxed) + GUARD_BYTES;
+        let mut mapped = 0;
+        while mapped < bytes {
+            let part = MAP_MAX.min(bytes - mapped);
+            calls::memory_map(base + mapped, part, Access::ReadWrite).ok()?;
+            mapped += part;
+        }
+        let base = NonNull::new(base as *mut u8)?;
+        // SAFETY: just mapped for this, at addresses that are used only here and only once; whole pages, never unmapped.
+        Some(unsafe { Stack::new(base, bytes as usize) })
+    }
+}

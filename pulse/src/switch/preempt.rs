@@ -1,0 +1,123 @@
+//! Interrupting a context: it goes on in a trampoline on its own stack, which saves everything and then leaves as a voluntary switch does.
+
+use core::arch::{asm, naked_asm};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::context::{Block, Status};
+use super::{leave, mask, running, unmask};
+use crate::hart::Hart;
+
+/// Bytes and components of the vector state to save; 0 components where there is only `fxsave`.
+static VECTOR_BYTES: AtomicU64 = AtomicU64::new(512);
+static VECTOR_MASK: AtomicU64 = AtomicU64::new(0);
+
+/// x87, SSE, AVX and the three parts of AVX-512. Larger state (tiles) is not preserved, and contexts must not use it.
+const VECTOR_COMPONENTS: u64 = 0xe7;
+
+/// Finds out what vector state there is. To be called before the first preemption.
+pub(crate) fn find_vector_state() {
+    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    const OSXSAVE: u32 = 1 << 27;
+    if __cpuid(1).ecx & OSXSAVE == 0 {
+        return;
+    }
+    let (low, high): (u32, u32);
+    // SAFETY: the processor has the instruction, and the system allows it: that is what OSXSAVE says.
+    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
+    let mask = (u64::from(high) << 32 | u64::from(low)) & VECTOR_COMPONENTS;
+    // The legacy area and the header, then each component where the processor says that it lies.
+    let ends = (2..64).filter(|bit| mask & (1 << bit) != 0).map(|bit| {
+        let part = __cpuid_count(0xd, bit);
+        u64::from(part.eax + part.ebx)
+    });
+    VECTOR_BYTES.store(ends.fold(576, u64::max).next_multiple_of(64), Ordering::Relaxed);
+    VECTOR_MASK.store(mask, Ordering::Relaxed);
+}
+
+/// Bytes below the stack pointer that compiled code may use without saying so.
+const RED_ZONE: u64 = 128;
+
+/// What the trampoline and its calls take of a stack, at most, without the vector state.
+const TRAMPOLINE_BYTES: u64 = 1024;
+
+/// Makes an interrupted context go on in the trampoline: changes its instruction pointer and stack pointer, pushes what they and the flags
+/// were, and masks events once. Refuses where too little is left of the stack.
+///
+/// # Safety
+/// The three are those of the context that runs on this hart, interrupted between two instructions while events were not masked.
+pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: u64) -> bool {
+    let Some(Block { stack, .. }) = running(hart) else { return false };
+    let needed = RED_ZONE + TRAMPOLINE_BYTES + VECTOR_BYTES.load(Ordering::Relaxed);
+    if *rsp < stack.base.addr().get() as u64 + needed {
+        return false;
+    }
+    let frame = (*rsp - RED_ZONE - 16) as *mut [u64; 2];
+    // SAFETY: it lies on the context's stack, below everything that it uses.
+    unsafe { frame.write_unaligned([rflags, *rip]) };
+    *rsp = frame as u64;
+    *rip = preempted as *const () as u64;
+    mask();
+    true
+}
+
+/// Ends the running context where it was interrupted: returns the instruction pointer and stack pointer with which its hart goes on. Masks events once.
+///
+/// # Safety
+/// A context runs on this hart, events were not masked, and it never goes on.
+#[cfg(feature = "std")]
+pub(crate) unsafe fn abandon(hart: &Hart, fault: crate::Fault) -> (u64, u64) {
+    if let Some(block) = running(hart) {
+        block.status.set(Status::Faulted(fault));
+    }
+    mask();
+    (abandoned as *const () as u64, hart.own.stack_pointer.load(Ordering::Relaxed) as u64)
+}
+
+/// Whether an address lies in the running context's stack or so many bytes below.
+#[cfg(feature = "std")]
+pub(crate) fn running_stack_is_near(hart: &Hart, address: usize, guard: usize) -> bool {
+    running(hart).is_some_and(|Block { stack, .. }| {
+        (stack.base.addr().get().saturating_sub(guard)..stack.top().addr()).contains(&address)
+    })
+}
+
+/// The second half of [`switch`].
+#[cfg(feature = "std")]
+#[unsafe(naked)]
+unsafe extern "sysv64" fn abandoned() {
+    naked_asm!("cld", "pop rax", "jmp rax")
+}
+
+/// The rest of a preemption, as a voluntary switch.
+extern "sysv64" fn leave_preempted() {
+    leave(Status::Interrupted);
+    unmask();
+}
+
+/// The trampoline: the stack holds flags and instruction pointer, then the red zone. Rounding modes are set as compiled code expects them,
+/// because a scheduler runs next.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn preempted() {
+    naked_asm!(
+        "push rax; push rcx; push rdx; push rbx; push rsi; push rdi; push rbp",
+        "push r8; push r9; push r10; push r11; push r12; push r13; push r14; push r15",
+        "cld; mov rbx, rsp",
+        // Room for the vector state, whose header must not hold what the stack held.
+        "sub rsp, [rip + {bytes}]; and rsp, -64; mov r12, rsp",
+        "mov r13, [rip + {mask}]; test r13, r13; jz 2f",
+        "xor eax, eax; lea rdi, [r12 + 512]; mov ecx, 8; rep stosq",
+        "mov eax, r13d; xor edx, edx; xsave64 [r12]; jmp 3f",
+        "2: fxsave64 [r12]",
+        "3: fninit; push 0x1f80; ldmxcsr [rsp]; sub rsp, 8; call {leave}",
+        "test r13, r13; jz 4f",
+        "mov eax, r13d; xor edx, edx; xrstor64 [r12]; jmp 5f",
+        "4: fxrstor64 [r12]",
+        "5: mov rsp, rbx",
+        "pop r15; pop r14; pop r13; pop r12; pop r11; pop r10; pop r9; pop r8",
+        "pop rbp; pop rdi; pop rsi; pop rbx; pop rdx; pop rcx; pop rax",
+        "popfq; ret 128",
+        bytes = sym VECTOR_BYTES,
+        mask = sym VECTOR_MASK,
+        leave = sym leave_preempted,
+    )
+}
