@@ -74,6 +74,8 @@ pub enum Call {
     /// caller; otherwise it goes on in its own time, so that who asks pays and not who answers. [`crate::ErrorKind::NotWaiting`] when it does not wait here; nothing was sent then.
     /// [`crate::ErrorKind::Interrupted`] when an event came before a message, and [`crate::ErrorKind::Again`] when one is pending already; nothing was sent then either.
     ChannelHandOver = 25,
+    /// Posts [`crate::Event::Wake`] to a hart of the caller's cell: `(hart)`. It ends a park, and interrupts a hart that runs, unless it has masked events.
+    HartWake = 26,
 }
 
 /// No channel, for [`Call::ChannelHandOver`].
@@ -84,7 +86,7 @@ pub const ANSWER: u64 = 1 << 32;
 
 impl Call {
     /// All calls, by number.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Null,
         Self::Exit,
         Self::Park,
@@ -111,6 +113,7 @@ impl Call {
         Self::ChannelBind,
         Self::ChannelClose,
         Self::ChannelHandOver,
+        Self::HartWake,
     ];
 
     /// The call of this number.

@@ -25,6 +25,8 @@ pub enum Event {
     Notification = 1 << 1,
     /// The peer of a channel has notified this end ([`crate::Call::ChannelNotify`]), or a channel was made or has ended.
     Channel = 1 << 2,
+    /// Another hart of the cell wants this one to look around ([`crate::Call::HartWake`]).
+    Wake = 1 << 3,
 }
 
 /// The registers of an interrupted computation, in the order in which a resume sequence pops them.
@@ -118,7 +120,14 @@ pub struct DispatchPage {
     pub channels_ended: AtomicU64,
 }
 
+/// From here on the page is the cell's own: the kernel never looks there.
+pub const OWN_WORDS_OFFSET: usize = 2048;
+
 const _: () = assert!(size_of::<DispatchPage>() == 4096, "the dispatch page is one page");
+const _: () = assert!(
+    core::mem::offset_of!(DispatchPage, channels_ended) + 8 <= OWN_WORDS_OFFSET,
+    "the kernel's words end before the cell's own"
+);
 const _: () = assert!(size_of::<Context>() == 160, "twenty registers");
 const _: () = assert!(core::mem::offset_of!(DispatchPage, masked) == 0, "the runtime's assembly uses these offsets");
 const _: () = assert!(core::mem::offset_of!(DispatchPage, pending) == 4, "the runtime's assembly uses these offsets");

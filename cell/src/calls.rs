@@ -149,6 +149,14 @@ pub fn cell_notify(cell: Handle) -> Result<u64, Error> {
     make(Call::CellNotify, [cell.register(), 0, 0, 0, 0])
 }
 
+/// Has another hart of this cell look around: see [`crate::events::on_wake`].
+///
+/// # Errors
+/// As [`Call::HartWake`].
+pub fn hart_wake(hart: u32) -> Result<u64, Error> {
+    make(Call::HartWake, [u64::from(hart), 0, 0, 0, 0])
+}
+
 /// Makes a channel between two cells, all of it: memory for large ones is made in steps, so this takes a while.
 ///
 /// # Errors

@@ -110,6 +110,11 @@ impl Caller<'_> {
             Call::ChannelNotify => channels::notify(self.cpu, self.cell, a),
             Call::ChannelBind => channels::bind(self.cell, a, b),
             Call::ChannelClose => channels::close(self.cpu, self.cell, a),
+            Call::HartWake => {
+                let hart = usize::try_from(a).ok().filter(|hart| *hart < self.cell.hart_count());
+                events::post(self.cpu, self.cell, hart.ok_or(Error::new(ErrorKind::OutOfRange, 0, a))?, Event::Wake);
+                Ok(0)
+            }
             // It has its own way, because it changes more than the result.
             Call::ChannelHandOver => Err(Error::plain(ErrorKind::UnknownCall)),
         }

@@ -34,6 +34,7 @@ impl Slot {
 static TICK: Slot = Slot::new();
 static NOTIFICATION: Slot = Slot::new();
 static CHANNEL: Slot = Slot::new();
+static WAKE: Slot = Slot::new();
 
 /// For each hart: an event of a channel came that [`wait_for_channel`] has not returned yet.
 static CHANNELS: [AtomicBool; abi::MAX_HARDWARE_THREADS] =
@@ -50,6 +51,11 @@ pub fn on_tick(handler: Handler) {
 /// Sets the handler of notifications. They come to hart 0; several that come close together may be one. If a tick is due too, it is handled first.
 pub fn on_notification(handler: Handler) {
     NOTIFICATION.set(handler);
+}
+
+/// Sets the handler of wakes by other harts of this cell, for all harts.
+pub fn on_wake(handler: Handler) {
+    WAKE.set(handler);
 }
 
 /// Sets the handler of events of channels, for all harts.
@@ -93,6 +99,11 @@ pub fn wait_for_notification(until_ns: u64) -> bool {
 pub fn set_tick(at_ns: u64) {
     // The call has no argument that could be wrong.
     let _ = calls::timer_set(at_ns);
+}
+
+/// As [`mask`]; returns whether they were masked already.
+pub(super) fn mask_again() -> bool {
+    pages::dispatch(pages::own_hart()).masked.swap(1, Ordering::SeqCst) != 0
 }
 
 /// Keeps events from this hart until [`unmask`]: they collect meanwhile.
@@ -143,7 +154,9 @@ extern "C" fn handle(page: *mut DispatchPage) {
     {
         came.store(true, Ordering::SeqCst);
     }
-    for (event, slot) in [(Event::Tick, &TICK), (Event::Notification, &NOTIFICATION), (Event::Channel, &CHANNEL)] {
+    for (event, slot) in
+        [(Event::Tick, &TICK), (Event::Notification, &NOTIFICATION), (Event::Channel, &CHANNEL), (Event::Wake, &WAKE)]
+    {
         if let Some(handler) = slot.get().filter(|_| pending & event as u32 != 0) {
             // SAFETY: events are masked, so the kernel does not touch `saved` until the resume sequence unmasks them, and no other hart uses
             // this hart's `saved`.

@@ -1,17 +1,13 @@
 //! A cell: harts are the cell's, ticks are its events, and the interrupted context is the one in the dispatch page.
 //!
-//! The kernel has no call yet by which one hart wakes or interrupts another. So a hart that sleeps looks around by itself every [`LOOK_NS`], and one that runs learns of
-//! [`crate::interrupt`] at its next tick or the next time it unmasks events.
-//!
-//! The heap's lock does not mask events. Under a scheduler without time slices among threads that allocate, wrap what allocates in [`crate::masked`]: else a
-//! thread may wait for the lock of one that it has interrupted.
+//! The heap masks events while it is at work, so contexts may allocate.
 
-use core::mem::offset_of;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use abi::Context as Registers;
 use abi::call::{Access, MAP_MAX};
-use abi::{Context as Registers, DispatchPage};
+use abi::dispatch::OWN_WORDS_OFFSET;
 use cell::{calls, events, time};
 
 use crate::hart::{Hart, event};
@@ -19,9 +15,6 @@ use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::Scheduler;
 use crate::switch::{self, Stack};
-
-/// How often a sleeping hart looks whether another one has woken it, in ns.
-pub const LOOK_NS: u64 = 100_000;
 
 /// When a tick came where it could not interrupt, it is tried again after so many ns.
 const RETRY_NS: u64 = 20_000;
@@ -32,11 +25,8 @@ const STACKS_BASE: u64 = 0x2000_0000_0000;
 /// Bytes below each stack that are never mapped.
 const GUARD_BYTES: u64 = 4096;
 
-/// The words by which a hart knows itself lie at these bytes of its dispatch page.
-const LOCAL_OFFSET: usize = 2048;
-
 const _: () =
-    assert!(offset_of!(DispatchPage, resume_interrupted_at) + 8 <= LOCAL_OFFSET, "the kernel does not use these words");
+    assert!(OWN_WORDS_OFFSET == 2048, "the words by which a hart knows itself are the cell's own: see `switch`");
 
 static MACHINE: spin::Once<Machine> = spin::Once::new();
 static READY: AtomicBool = AtomicBool::new(false);
@@ -60,6 +50,8 @@ pub fn run<S: Scheduler>(hart: u32, shape: Shape, scheduler: &S, main: impl FnOn
     if hart == 0 {
         events::on_tick(|registers| on_event(registers, event::TICK));
         events::on_notification(|registers| on_event(registers, event::NOTIFY));
+        // What it is woken for it finds by itself.
+        events::on_wake(|registers| on_event(registers, 0));
         let context = machine.context(main).expect("the first context has a stack");
         scheduler.ready(own, context);
         READY.store(true, Ordering::Release);
@@ -100,8 +92,6 @@ impl Home for Cell {
     }
 
     fn park(&self, hart: &Hart, until: u64) {
-        let alone = hart.machine().harts().len() == 1;
-        let until = if alone { until } else { until.min(time::now() + LOOK_NS) };
         // What comes from here on is pending, which ends the sleep, and is delivered by the unmasking.
         events::mask();
         if !hart.has_events() {
@@ -111,8 +101,9 @@ impl Home for Cell {
         events::unmask();
     }
 
-    fn kick(&self, _hart: &Hart) {
-        // See the head of this file.
+    fn kick(&self, hart: &Hart) {
+        // It fails for a hart that the cell does not have, and there is none.
+        let _ = calls::hart_wake(hart.number() as u32);
     }
 
     fn relax(&self) {
