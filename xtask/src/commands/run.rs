@@ -101,7 +101,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         Options {
             show: true,
             forward: true,
-            limit: None,
+            limit: arguments.run_for.filter(|_| !arguments.gdb).map(patience),
             log: session::log_path(&project.logs(), "run", system.name()),
             symbols: &symbols,
             interrupts: &interrupts,
@@ -111,6 +111,11 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
 }
 
 /// Says what is about to be booted, on which machine, and what its times are worth.
+/// How long a system that was to end after this time is waited for: it goes by its own clock, which may be much slower than ours, and one that hangs never ends.
+fn patience(run_for: Duration) -> Duration {
+    run_for * 30 + Duration::from_secs(60)
+}
+
 fn announce(project: &Project, system: &System, machine: &Machine, tools: &setup::Tools, took: Duration) {
     let (_, why) = machine::choose_accel(machine.accel, machine.mode);
     eprintln!("Ready after {:.0} s: {}, QEMU {}", took.as_secs_f32(), tools.kernel.label, tools.qemu.label());
