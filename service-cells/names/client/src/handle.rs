@@ -81,10 +81,22 @@ pub struct Names<L, W> {
     told: u64,
 }
 
+/// Sends a request, when it may.
+macro_rules! send {
+    ($self:ident, $method:ident($($argument:expr),*)) => {
+        loop {
+            match $self.client.$method($($argument),*) {
+                Err(CallError::NoCredit) => $self.wait_for_credit()?,
+                result => break result?,
+            }
+        }
+    };
+}
+
 /// Makes a request and takes its reply if it is the right one.
 macro_rules! ask {
     ($self:ident, $method:ident($($argument:expr),*), $variant:ident) => {{
-        let token = $self.client.$method($($argument),*)?;
+        let token = send!($self, $method($($argument),*));
         match $self.reply(token)? {
             NamesReply::$variant(reply) => Ok(reply),
             _ => Err(NamesError::Confused),
@@ -321,6 +333,12 @@ impl<L: Link, W: Wait> Names<L, W> {
         }
     }
 
+    fn wait_for_credit(&mut self) -> Result<(), CallError> {
+        let patience = self.client.caller().rest_for_credit(&mut self.wait);
+        self.pump();
+        if patience == Patience::GiveUp { Err(CallError::GaveUp) } else { Ok(()) }
+    }
+
     fn take_other(&mut self, token: Token, reply: Result<NamesReply, CallError>) {
         if self.watching == Some(token) {
             self.watching = None;
@@ -354,7 +372,7 @@ impl<L: Link, W: Wait> Names<L, W> {
 
     fn watch(&mut self) -> Result<(), CallError> {
         if self.watches && self.watching.is_none() {
-            self.watching = Some(self.client.next_notice()?);
+            self.watching = Some(send!(self, next_notice()));
             self.client.caller().pump();
         }
         Ok(())
