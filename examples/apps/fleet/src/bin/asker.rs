@@ -14,7 +14,7 @@ use cell::{calls, hart, println, time};
 use fleet::{DigestsEvents, DigestsReply, digest, name};
 use names_client::Names;
 use names_contract::{Interest, Name, Policy, ServerId};
-use service::CallError;
+use service::{CallError, FOR_EVER};
 use service::cell::{CellLink, Events};
 
 cell::entry!(main);
@@ -22,8 +22,8 @@ cell::entry!(main);
 /// How long it waits for a server to come, in ns.
 const PATIENCE: u64 = 2_000_000_000;
 
-/// How long it waits before it tries again, in ns.
-const PAUSE: u64 = 1_000_000;
+/// How long it waits for news before it tries again anyway, in ns.
+const PAUSE: u64 = 100_000_000;
 
 /// How long it waits for an answer before it looks whether its time is over, in ns.
 const LOOK: u64 = 10_000_000;
@@ -126,7 +126,10 @@ fn connect(names: &mut Names<CellLink, Events>, name: Name, policy: Policy) -> (
             Ok((resolved, link)) => return (resolved.server.id, link),
             Err(error) if time::now() >= deadline => fail(format_args!("{name} cannot be reached: {error}")),
             Err(_) => {
-                let _ = calls::park(time::now() + PAUSE);
+                // News of the name say when there is another server. Not all that can go wrong is news.
+                names.wait().deadline_ns = time::now() + PAUSE;
+                let _ = names.rest();
+                names.wait().deadline_ns = FOR_EVER;
             }
         }
     }
