@@ -210,7 +210,8 @@ impl Doors {
             return None;
         }
         // Who always has something to do never waits, and sees events only here.
-        if !self.may_be_new && !events::wait_for_channel(0) {
+        self.may_be_new |= events::wait_for_channel(0);
+        if !self.may_be_new {
             self.looked_ns = now;
             return None;
         }
