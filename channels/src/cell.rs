@@ -94,7 +94,13 @@ pub fn find(wanted: &str, role: Role) -> Option<ChannelInfo> {
     })
 }
 
-/// The same, waiting for it on this hart until this instant (in ns; `None`: for ever). New ends are told to hart 0 only, so other harts look once in a millisecond.
+/// Whether this end was taken, and not closed since.
+#[must_use]
+pub fn is_taken(end: &ChannelInfo) -> bool {
+    TAKEN.has(end.handle)
+}
+
+/// As [`find`], waiting for it on this hart until this instant (in ns; `None`: for ever). New ends are told to hart 0 only, so other harts look once in a millisecond.
 #[must_use]
 pub fn wait_for(wanted: &str, role: Role, deadline: Option<u64>) -> Option<ChannelInfo> {
     loop {

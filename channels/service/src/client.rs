@@ -11,7 +11,7 @@ pub use future::Answer;
 use table::{Outstanding, Table};
 
 use crate::error::CallError;
-use crate::link::{Link, SendError};
+use crate::link::{Awaited, Link, SendError};
 use crate::message::{Message, Payload, Tag};
 use crate::wait::{Patience, Wait};
 use crate::wire::Wire;
@@ -141,11 +141,33 @@ impl<L: Link, const N: usize> Caller<L, N> {
             if !self.table.borrow_mut().is_open(token.0) {
                 return Err(CallError::GaveUp);
             }
-            if wait.wait() == Patience::GiveUp {
+            if self.rest(&mut *wait) == Patience::GiveUp {
                 self.forget(token);
                 return Err(CallError::GaveUp);
             }
         }
+    }
+
+    /// Waits until there may be something to [`pump`](Caller::pump); comes back at once if there is. No event of the channel
+    /// is missed, if it is one that ends the wait.
+    pub fn rest(&self, wait: &mut impl Wait) -> Patience {
+        let credit = self.table.borrow().next_queued().is_some();
+        self.rest_for(Awaited { message: true, credit }, wait)
+    }
+
+    /// The same, also until one more request may be sent at once: after [`CallError::NoCredit`].
+    pub fn rest_for_credit(&self, wait: &mut impl Wait) -> Patience {
+        self.rest_for(Awaited { message: true, credit: true }, wait)
+    }
+
+    fn rest_for(&self, awaited: Awaited, wait: &mut impl Wait) -> Patience {
+        if !wait.is_woken() {
+            return wait.wait();
+        }
+        let mut link = self.link.borrow_mut();
+        let patience = link.raise(awaited).map_or(Patience::Wait, |until_ns| wait.wait_until(until_ns));
+        link.lower();
+        patience
     }
 
     /// Calls; the future has the reply. The request is on its way already: one need not poll to begin.

@@ -64,20 +64,26 @@ extern crate alloc;
 // The derived encodings name this crate as its users do.
 extern crate self as service;
 
+#[cfg(feature = "cell")]
+pub mod cell;
 pub mod client;
 mod error;
 mod link;
 mod loopback;
 mod message;
+#[cfg(feature = "rings")]
+mod rings;
 mod server;
 mod wait;
 pub mod wire;
 
 pub use client::{Answer, Caller, Token};
 pub use error::{CallError, Refusal};
-pub use link::{Link, ReceiveError, SendError};
+pub use link::{Awaited, FOR_EVER, Link, ReceiveError, SendError};
 pub use loopback::Loopback;
 pub use message::{Message, PAYLOAD_BYTES, Payload, Tag};
+#[cfg(feature = "rings")]
+pub use rings::RingLink;
 pub use server::{Call, ClientId, Counts, Dispatch, MOST_SUSPENDED, NoSeat, Outcome, Pending, Round, Server, Terms};
 pub use service_macros::{Wire, service};
 pub use wait::{Patience, Spin, Wait};

@@ -22,7 +22,31 @@ pub trait Link {
 
     /// Called once after a batch of operations: the moment to notify a peer that does not poll, and to grant credits.
     fn flush(&mut self) {}
+
+    /// Asks the peer to tell when what is waited for has come. Then looks once more: `None` if it is there already, or will
+    /// never come, otherwise until when to wait at most, in ns of the clock that the waiting is by ([`FOR_EVER`]: there is no
+    /// such instant). [`Link::lower`] follows in either case. Nothing that the peer does is missed by who asks in this
+    /// order. Links whose peers are polled need not do anything.
+    fn raise(&mut self, awaited: Awaited) -> Option<u64> {
+        let _ = awaited;
+        Some(FOR_EVER)
+    }
+
+    /// Takes back what [`Link::raise`] asked for.
+    fn lower(&mut self) {}
 }
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// A message of the peer.
+    pub message: bool,
+    /// That one more message can be sent.
+    pub credit: bool,
+}
+
+/// No instant at which waiting ends by itself.
+pub const FOR_EVER: u64 = u64::MAX;
 
 impl<L: Link + ?Sized> Link for &mut L {
     fn try_send(&mut self, message: &Message) -> Result<(), SendError> {
@@ -35,6 +59,14 @@ impl<L: Link + ?Sized> Link for &mut L {
 
     fn flush(&mut self) {
         (**self).flush();
+    }
+
+    fn raise(&mut self, awaited: Awaited) -> Option<u64> {
+        (**self).raise(awaited)
+    }
+
+    fn lower(&mut self) {
+        (**self).lower();
     }
 }
 

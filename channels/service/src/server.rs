@@ -11,7 +11,7 @@ pub use desk::{MOST_SUSPENDED, Pending};
 pub use guest::Counts;
 use guest::Guest;
 
-use crate::link::Link;
+use crate::link::{FOR_EVER, Link};
 use crate::wait::{Patience, Wait};
 
 /// Which client a request is from. Ids of clients that left are not used again for 65,536 clients of the same seat.
@@ -163,7 +163,25 @@ impl<D: Dispatch, L: Link, const SEATS: usize> Server<D, L, SEATS> {
 
     /// Serves until `wait` gives up; `wait` is called when there is nothing to do.
     pub fn run(&mut self, mut wait: impl Wait) {
-        while self.turn().more || wait.wait() == Patience::Wait {}
+        while self.turn().more || self.rest(&mut wait) == Patience::Wait {}
+    }
+
+    /// Waits until there may be something for a [`turn`](Server::turn) to do; comes back at once if there is. No event of a
+    /// channel is missed, if it is one that ends the wait.
+    pub fn rest(&mut self, wait: &mut impl Wait) -> Patience {
+        if !wait.is_woken() {
+            return wait.wait();
+        }
+        let mut until = Some(FOR_EVER);
+        // The earliest instant; `None`, that there is something to do, is less than any.
+        self.guests().for_each(|guest| until = until.min(guest.raise()));
+        let patience = until.map_or(Patience::Wait, |until_ns| wait.wait_until(until_ns));
+        self.guests().for_each(Guest::lower);
+        patience
+    }
+
+    fn guests(&mut self) -> impl Iterator<Item = &mut Guest<L>> {
+        self.seats.iter_mut().filter_map(|seat| seat.guest.as_mut())
     }
 
     /// The service.

@@ -14,6 +14,17 @@ pub enum Patience {
 pub trait Wait {
     /// Waits for a while, at least so long that others get to run.
     fn wait(&mut self) -> Patience;
+
+    /// Whether an event of the channel ends the wait. Only then the peer is asked for one, which costs it something.
+    fn is_woken(&self) -> bool {
+        false
+    }
+
+    /// The same, but at most until this instant, in ns of the link's clock: something happens by itself then.
+    fn wait_until(&mut self, until_ns: u64) -> Patience {
+        let _ = until_ns;
+        self.wait()
+    }
 }
 
 impl<F: FnMut() -> Patience> Wait for F {

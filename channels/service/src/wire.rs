@@ -69,6 +69,8 @@ pub enum WireError {
         /// The byte's value.
         byte: u8,
     },
+    /// Bytes that a type with rules of its own refuses.
+    NoSuchValue,
 }
 
 impl fmt::Display for WireError {
@@ -80,6 +82,7 @@ impl fmt::Display for WireError {
             Self::BadChar(value) => write!(f, "{value:#x} is no character"),
             Self::BadLength { length, capacity } => write!(f, "a length of {length}, at most {capacity} fit"),
             Self::NotText => f.write_str("text that is not UTF-8"),
+            Self::NoSuchValue => f.write_str("no value of the type"),
             Self::Unclean { byte } => write!(f, "an unused byte is {byte:#04x}, must be 0"),
         }
     }

@@ -87,6 +87,11 @@ impl Desk {
         Some((place, Message { tag, words }))
     }
 
+    /// Whether there are answers to be sent.
+    pub(super) fn has_answers(&self) -> bool {
+        self.collected != 0 || self.shared.ready.load(Ordering::Acquire) != 0
+    }
+
     pub(super) fn sent(&mut self, place: u32) {
         self.collected &= !(1 << place);
         self.taken &= !(1 << place);

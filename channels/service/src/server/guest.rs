@@ -4,7 +4,7 @@ use super::call::{Call, Dispatch, Outcome};
 use super::desk::Desk;
 use super::{ClientId, Terms};
 use crate::error::Refusal;
-use crate::link::{Link, SendError};
+use crate::link::{Awaited, Link, SendError};
 use crate::message::{Message, Tag, payload_of};
 
 /// What a client did so far.
@@ -70,6 +70,17 @@ impl<L: Link> Guest<L> {
             }
         }
         Ok(())
+    }
+
+    /// As [`Link::raise`], for what this client is waited for.
+    pub(super) fn raise(&mut self) -> Option<u64> {
+        // With a reply that cannot be sent it takes no more requests.
+        let message = self.unsent.is_none();
+        self.link.raise(Awaited { message, credit: !message || self.desk.has_answers() })
+    }
+
+    pub(super) fn lower(&mut self) {
+        self.link.lower();
     }
 
     fn carry_out<D: Dispatch>(&mut self, service: &mut D, request: &Message) -> Option<Message> {

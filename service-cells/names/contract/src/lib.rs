@@ -1,5 +1,6 @@
-//! What a client and the server of the names service agree on. Types only: how they travel is the wire's business.
+//! What a client and the server of the names service agree on.
 //!
+//! - [`protocol`]: the services as clients call them ([`Names`]), and as the names cell calls the root cell ([`Connector`])
 //! - [`name`]: [`Name`], its rules, and what is wrong with bytes that are none
 //! - [`server`]: who serves a name: [`Endpoint`], [`Server`], and the [`Kind`] of service that the name stands for
 //! - [`query`]: what a client asks ([`Query`], [`Policy`]) and what it is told ([`Resolved`])
@@ -25,12 +26,15 @@ extern crate std;
 
 pub mod name;
 pub mod notice;
+pub mod protocol;
 pub mod query;
 pub mod refused;
 pub mod server;
+mod wire;
 
 pub use name::{Name, NotAName};
 pub use notice::{Interest, News, Notice, SubscriptionId};
+pub use protocol::{Connector, Names, NoChannel, NotConnected};
 pub use query::{Avoid, Policy, Query, Resolved, Version};
 pub use refused::{Quantity, RefusedBecause};
 pub use server::{Cell, Endpoint, Kind, Node, Server, ServerId};

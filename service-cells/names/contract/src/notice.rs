@@ -2,10 +2,12 @@
 
 use core::fmt;
 
+use service::Wire;
+
 use crate::{Name, Version};
 
 /// What a subscription is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub enum Interest {
     /// One name.
     Exactly(Name),
@@ -14,11 +16,11 @@ pub enum Interest {
 }
 
 /// One subscription. The directory gives the number; it is never 0, and never that of another subscription in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Wire)]
 pub struct SubscriptionId(pub u32);
 
 /// A piece of news for a subscriber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub struct Notice {
     /// The subscription that brings it.
     pub subscription: SubscriptionId,
@@ -27,7 +29,7 @@ pub struct Notice {
 }
 
 /// What happened. Several changes of a name are told as one, the last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub enum News {
     /// The name has servers, but others than before: an answer from before `version` may name one that has gone.
     Changed {

@@ -1,9 +1,11 @@
 //! What a client asks and what it is told.
 
+use service::Wire;
+
 use crate::{Kind, Name, Server, ServerId};
 
 /// Which server of a name a client would like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub enum Policy {
     /// The one with the smallest distance from the asker; of several the least loaded.
     Nearest,
@@ -17,7 +19,7 @@ pub enum Policy {
 /// it rises with each change, also over a time in which the name did not exist.
 ///
 /// Versions of two lives of the names service cannot be compared; a client that has to connect again forgets what it knew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Wire)]
 pub struct Version(pub u64);
 
 /// A question: who serves this name?
@@ -41,7 +43,7 @@ pub struct Avoid {
 }
 
 /// The answer to a [`Query`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub struct Resolved {
     /// The chosen server.
     pub server: Server,

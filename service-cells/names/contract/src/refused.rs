@@ -2,10 +2,12 @@
 
 use core::fmt;
 
+use service::Wire;
+
 use crate::{Kind, Name, ServerId, SubscriptionId};
 
 /// Why a request was refused. A refused request has changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub enum RefusedBecause {
     /// The name has no servers, or the namespace was not claimed.
     Unknown,
@@ -76,7 +78,7 @@ pub enum RefusedBecause {
 }
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub enum Quantity {
     /// Names with servers; of one cell: names with servers that it has registered.
     Names,

@@ -2,19 +2,21 @@
 
 use core::fmt;
 
+use service::Wire;
+
 /// A cell, as a number that stands for one life of one cell: a cell that starts again has another number. Whoever binds
 /// the directory to the kernel takes it from the channel, never from the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Wire)]
 pub struct Cell(pub u64);
 
 /// A place on the machine, for instance a hardware thread or a memory node. Only the distance function that the directory
 /// was given knows what the number means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Wire)]
 pub struct Node(pub u32);
 
 /// One server of one name. The directory gives the number when the server is registered; it is never 0, and is given
 /// again only after 2³² registrations and never while it is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Wire)]
 pub struct ServerId(pub u32);
 
 /// Where a server is: what is told when it is registered.
@@ -27,7 +29,7 @@ pub struct Endpoint {
 }
 
 /// A server as a lookup tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub struct Server {
     /// Its number.
     pub id: ServerId,
@@ -40,7 +42,7 @@ pub struct Server {
 }
 
 /// What the servers of a name are to each other. All servers of a name agree in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub enum Kind {
     /// The name has one server, and a second one is refused.
     Sole,

@@ -10,8 +10,13 @@ use super::Tally;
 use crate::process;
 use crate::project::Project;
 
-/// What is tested on the host: the workspace's default members, and the pure parts of the root cell (its program links only for a cell).
-const TARGETS: [&[&str]; 2] = [&[], &["--package", "rab-cell", "--lib"]];
+/// What is tested on the host: the workspace's default members, and the pure parts of the root cell and of the names cell (their programs link only for
+/// a cell).
+const TARGETS: [&[&str]; 3] = [
+    &[],
+    &["--package", "rab-cell", "--lib"],
+    &["--package", "names-server", "--no-default-features", "--lib", "--tests"],
+];
 
 /// What tries all interleavings of small channels: a build of its own, whose atomic words are loom's. Link-time optimisation gains nothing for it.
 const LOOM: [&str; 5] = ["--package", "channels", "--release", "--test", "loom"];
