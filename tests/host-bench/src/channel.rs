@@ -1,5 +1,6 @@
 //! Channels between two threads on two processors, against other queues and against the bare exchange of a cache line.
 
+mod call;
 mod contestants;
 
 use std::hint::spin_loop;
@@ -41,6 +42,12 @@ pub(crate) fn contestants(is_wanted: impl Fn(&str) -> bool) -> Vec<Contestant> {
             add("/rtrb", throughput(processors, is_batch, contestants::rtrb()));
             add("/heapless", throughput(processors, is_batch, contestants::heapless()));
             add("/crossbeam", throughput(processors, is_batch, contestants::crossbeam()));
+        }
+    }
+    for (name, is_idle) in [("channel.call_ns", false), ("channel.call_idle_ns", true)] {
+        if is_wanted(name) {
+            all.push((name.to_owned(), call::call(processors, is_idle)));
+            all.push((format!("{name}/mpsc"), call::mpsc(processors, is_idle)));
         }
     }
     all

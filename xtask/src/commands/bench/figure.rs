@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::statistics::Summary;
 
 /// All figures and what they are.
-pub(super) const NAMES: [(&str, &str); 81] = [
+pub(super) const NAMES: [(&str, &str); 83] = [
     ("boot.first_cell_ms", "QEMU's start to the first line of a cell, 2 hardware threads"),
     ("gang.skew_ns.idle", "latest minus earliest hart at an activation, nothing else running"),
     ("gang.skew_ns.loaded", "the same beside a cell that burns the rest of the time"),
@@ -50,6 +50,8 @@ pub(super) const NAMES: [(&str, &str); 81] = [
     ("channel.latency_ns", "a message one way between two processors that poll, on the host"),
     ("channel.throughput_mps.single", "messages of a cache line one way, on the host, one at a time"),
     ("channel.throughput_mps.batch", "the same, up to 32 at a time"),
+    ("channel.call_ns", "a call to a service over rings, on the host, both ends polling"),
+    ("channel.call_idle_ns", "the same to a server that sleeps when it is not called"),
     ("channel.send_instr", "sending a message to a cell, in instructions"),
     ("channel.receive_instr", "receiving one that is there, in instructions"),
     ("channel.cell_rtt_us.spin", "a message to a cell on another hardware thread and back, both polling"),
@@ -214,7 +216,7 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
 }
 
 /// What the host's figures are measured against, as `host-bench` calls it.
-const PEERS: [&str; 5] = ["limit", "limit_in_turns", "rtrb", "heapless", "crossbeam"];
+const PEERS: [&str; 6] = ["limit", "limit_in_turns", "rtrb", "heapless", "crossbeam", "mpsc"];
 
 /// The figures that `host-bench` printed: a line each, the name and the samples. A peer's line has the figure's name, `/`, and the peer's.
 pub(super) fn of_host(output: &str) -> Vec<Figure> {
