@@ -167,10 +167,18 @@ fn next_pair(wanted: &str, is_peer: &impl Fn(u32) -> bool) -> Option<(ChannelInf
     };
     let outs = ends().filter(|end| end.role == Role::Sender as u32 && is_free(end));
     outs.into_iter().find_map(|out| {
-        let is_back = |end: &ChannelInfo| end.role == Role::Receiver as u32 && end.peer_cell == out.peer_cell;
+        let is_back = |end: &ChannelInfo| {
+            end.role == Role::Receiver as u32 && end.peer_cell == out.peer_cell && belong_together(&out, end)
+        };
         let back = ends().find(|end| is_back(end) && is_free(end))?;
         Some((out, back))
     })
+}
+
+/// Whether two channels between the same cells were made as one. A burst without a rate limits nothing: who makes several two-way
+/// channels of one name between the same two cells tells them apart by that.
+const fn belong_together(out: &ChannelInfo, back: &ChannelInfo) -> bool {
+    out.rate_per_s != 0 || back.rate_per_s != 0 || out.burst == back.burst
 }
 
 /// Where clients come in: the two-way channels of one name. It is also what a server waits by, so that it sees new ones.

@@ -151,10 +151,19 @@ impl<L: Link, const N: usize> Caller<L, N> {
     /// Waits until there may be something to [`pump`](Caller::pump); comes back at once if there is. No event of the channel
     /// is missed, if it is one that ends the wait.
     pub fn rest(&self, wait: &mut impl Wait) -> Patience {
+        let credit = self.table.borrow().next_queued().is_some();
+        self.rest_for(Awaited { message: true, credit }, wait)
+    }
+
+    /// The same, also until one more request may be sent at once: after [`CallError::NoCredit`].
+    pub fn rest_for_credit(&self, wait: &mut impl Wait) -> Patience {
+        self.rest_for(Awaited { message: true, credit: true }, wait)
+    }
+
+    fn rest_for(&self, awaited: Awaited, wait: &mut impl Wait) -> Patience {
         if !wait.is_woken() {
             return wait.wait();
         }
-        let awaited = Awaited { message: true, credit: self.table.borrow().next_queued().is_some() };
         let mut link = self.link.borrow_mut();
         let patience = link.raise(awaited).map_or(Patience::Wait, |until_ns| wait.wait_until(until_ns));
         link.lower();

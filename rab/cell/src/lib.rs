@@ -31,6 +31,8 @@ pub mod archive;
 #[cfg(not(test))]
 pub mod channels;
 #[cfg(not(test))]
+pub mod connector;
+#[cfg(not(test))]
 pub mod console;
 #[cfg(not(test))]
 pub mod loader;

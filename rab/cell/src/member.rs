@@ -125,6 +125,14 @@ impl Member {
         self.started_ns = now;
     }
 
+    /// Its place among cells and its handle, while it runs.
+    #[must_use]
+    pub fn at(&self) -> Option<(u32, Handle)> {
+        let Phase::Running(handle) = self.phase else { return None };
+        // A place is below the number of cells.
+        Some((self.status.place as u32, handle))
+    }
+
     /// Whether a plan should name it.
     #[must_use]
     pub fn is_running(&self) -> bool {

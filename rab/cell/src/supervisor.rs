@@ -12,6 +12,7 @@ use manifest::{Activation, Expect, Policy, System};
 
 use crate::archive::Archive;
 use crate::command::{Command, HELP, LineReader};
+use crate::connector::Connector;
 use crate::member::{LogBuffer, Member, Phase};
 use crate::report::{self, Live};
 use crate::table::quoted;
@@ -75,6 +76,7 @@ pub struct Supervisor {
     live: Live,
     keyboard: LineReader,
     log_buffer: LogBuffer,
+    connector: Connector,
     quitting: bool,
 }
 
@@ -132,6 +134,7 @@ impl Supervisor {
             live: Live::new(now),
             keyboard: LineReader::default(),
             log_buffer: LogBuffer::default(),
+            connector: Connector::default(),
             quitting: false,
         };
         supervisor.commit_first_plan()?;
@@ -216,6 +219,7 @@ impl Supervisor {
                     _ => {}
                 }
             }
+            self.connector.turn(self.members.iter().filter_map(Member::at));
             self.show_status();
             let (end, next) = self.window();
             while time::now() + RESERVE < end && console::pump() {}
@@ -367,6 +371,7 @@ impl Supervisor {
             }
         }
         for name in reborn {
+            self.connector.look();
             for failure in connect(&self.system, &self.members, Some(&name)) {
                 say!("{failure}.");
             }
@@ -393,6 +398,7 @@ impl Supervisor {
         let info = calls::machine_info().unwrap_or_else(|_| MachineInfo::default());
         say!("");
         report::summary(&info, elapsed, &self.root, &self.members).iter().for_each(|line| say!("{line}"));
+        self.connector.line().iter().for_each(|line| say!("{line}"));
         if self.system.root.args.split_whitespace().any(|word| word == "samples") {
             self.give_samples(&info, elapsed);
         }

@@ -1,7 +1,6 @@
-//! A client's memory of what the names service answered. Pure: it says what to ask and takes what comes; the client library
-//! around it owns the channels.
+//! A client of the names service: [`Names`] asks over a channel and remembers the answers.
 //!
-//! The loop around it is short. To reach a name, [`Cache::find`] it: use the server, send the query if there is one, or wait
+//! Its memory is the [`Cache`]. That is pure: it says what to ask and takes what comes. The loop around it is short. To reach a name, [`Cache::find`] it: use the server, send the query if there is one, or wait
 //! for the answer to a query that is on its way. Hand every answer to [`Cache::answered`] and every notice to
 //! [`Cache::told`]. When a server cannot be reached, say so with [`Cache::stale`] and find the name again: another server
 //! is asked for.
@@ -57,5 +56,7 @@ extern crate std;
 
 mod cache;
 mod entry;
+mod handle;
 
 pub use cache::{Answered, Cache, Found};
+pub use handle::{Names, NamesError};

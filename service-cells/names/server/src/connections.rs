@@ -27,7 +27,7 @@ impl<L: Link> Connections<L> {
     }
 
     /// Asks for what clients want, and tells them what came of it. Bounded by what can be under way at a time.
-    pub fn turn(&mut self, desk: &mut Desk) {
+    pub fn turn(&mut self, desk: &mut Desk<'_>) {
         while let Some(connector) = &mut self.connector
             && let Some((token, reply)) = connector.poll()
         {

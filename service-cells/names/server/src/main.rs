@@ -6,12 +6,15 @@
 #![deny(unsafe_code)]
 
 use cell::{calls, hart, time};
-use names_contract::protocol::{CHANNEL, CONNECT_CHANNEL};
-use names_server::{Connections, Desk, SEATS};
+use names_contract::protocol::{CHANNEL, CONNECT_CHANNEL, NamesServer};
+use names_server::{Connections, Desk, SEATS, Table, table};
 use service::cell::{CellLink, Doors, connect};
 use service::{Server, Terms};
+use spin::Mutex;
 
 cell::entry!(main);
+
+static DIRECTORY: Mutex<Table> = Mutex::new(table());
 
 /// Requests of a client that are taken in one turn, and that may wait at a time: for news and for connections.
 const TERMS: Terms = Terms { share: 8, suspended: 8 };
@@ -25,7 +28,8 @@ fn main(number: u32) {
     }
     // The root cell makes its channels before anybody runs.
     let mut connections = Connections::new(connect(CONNECT_CHANNEL, Some(time::now())).ok());
-    let desk = names_contract::protocol::NamesServer(Desk::new());
+    let mut directory = DIRECTORY.lock();
+    let desk = NamesServer(Desk::new(&mut directory));
     let mut server: Server<_, CellLink, SEATS> = Server::with_seats(desk);
     let mut doors = Doors::new(CHANNEL);
     loop {
