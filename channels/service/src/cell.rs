@@ -205,19 +205,21 @@ impl Doors {
 
     /// The next channel that nobody has yet. What has ended before it was taken is closed.
     pub fn next_link(&mut self) -> Option<CellLink> {
-        if !self.may_be_new {
-            return None;
-        }
         let now = time::now();
         if self.looked_ns != 0 && now < self.looked_ns.saturating_add(LOOK_INTERVAL) {
             return None;
         }
-        loop {
-            let Some((out, back)) = next_pair(&self.name, &|_| true) else { break };
-            // It can only fail if the peer has ended it since; then there may be another one.
-            if let Ok(link) = CellLink::open(&out, &back) {
-                return Some(link);
-            }
+        // Who always has something to do never waits, and sees events only here.
+        self.may_be_new |= events::wait_for_channel(0);
+        if !self.may_be_new {
+            self.looked_ns = now;
+            return None;
+        }
+        // It can only fail if the peer has ended it since. The others are for the next look then.
+        if let Some((out, back)) = next_pair(&self.name, &|_| true)
+            && let Ok(link) = CellLink::open(&out, &back)
+        {
+            return Some(link);
         }
         self.close_ended();
         (self.may_be_new, self.looked_ns) = (false, now);

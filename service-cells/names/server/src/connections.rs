@@ -16,6 +16,8 @@ const AT_ONCE: usize = 16;
 pub struct Connections<L> {
     connector: Option<ConnectorEvents<L, AT_ONCE>>,
     under_way: Vec<(Token, Wanted)>,
+    /// One more is wanted, and the connector permits no more requests for now.
+    is_blocked: bool,
 }
 
 impl<L: Link> Connections<L> {
@@ -23,7 +25,7 @@ impl<L: Link> Connections<L> {
     #[must_use]
     pub fn new(link: Option<L>) -> Self {
         let connector = link.map(|link| ConnectorEvents::over(service::Caller::new(link)));
-        Self { connector, under_way: Vec::with_capacity(AT_ONCE) }
+        Self { connector, under_way: Vec::with_capacity(AT_ONCE), is_blocked: false }
     }
 
     /// Asks for what clients want, and tells them what came of it. Bounded by what can be under way at a time.
@@ -42,6 +44,7 @@ impl<L: Link> Connections<L> {
             };
             desk.connection_done(wanted, result);
         }
+        self.is_blocked = false;
         while let Some(wanted) = desk.next_wanted() {
             let asked = match &mut self.connector {
                 None => Err(CallError::Closed),
@@ -51,7 +54,9 @@ impl<L: Link> Connections<L> {
             };
             match asked {
                 Ok(token) => self.under_way.push((token, wanted)),
-                Err(CallError::TooMany { .. } | CallError::NoCredit) => {
+                // One of those under way has to be answered first, which is waited for anyway, or there has to be a credit.
+                Err(error @ (CallError::TooMany { .. } | CallError::NoCredit)) => {
+                    self.is_blocked = error == CallError::NoCredit;
                     desk.wanted_again(wanted);
                     break;
                 }
@@ -87,11 +92,12 @@ impl<L: Link, W: Wait> Wait for Both<'_, L, W> {
     }
 
     fn wait_until(&mut self, until_ns: u64) -> Patience {
-        match &self.connections.connector {
-            Some(connector) if !self.connections.under_way.is_empty() => {
-                connector.caller().rest(&mut Until { wait: self.wait, until_ns })
-            }
-            _ => self.wait.wait_until(until_ns),
+        let Connections { connector, under_way, is_blocked } = self.connections;
+        let mut until = Until { wait: &mut *self.wait, until_ns };
+        match connector {
+            Some(connector) if *is_blocked => connector.caller().rest_for_credit(&mut until),
+            Some(connector) if !under_way.is_empty() => connector.caller().rest(&mut until),
+            _ => until.wait(),
         }
     }
 }

@@ -18,7 +18,7 @@ use service::{FOR_EVER, Patience, Server, Terms, Wait};
 cell::entry!(main);
 
 /// How often it says how busy it is, in ns.
-const REPORT_INTERVAL: u64 = 20_000_000;
+const REPORT_INTERVAL: u64 = 100_000_000;
 
 struct Digester {
     rounds: u64,
