@@ -50,17 +50,16 @@ impl CellLink {
 
     fn open(out: &ChannelInfo, back: &ChannelInfo) -> Result<Self, OpenError> {
         let mut sender = sender(out)?;
-        let out_handle = sender.bell().handle();
-        let mut receiver = match receiver(back) {
-            Ok(receiver) => receiver,
-            Err(error) => {
-                drop(sender);
-                let _ = close(out_handle);
-                return Err(error);
-            }
-        };
-        let handles = [out_handle, receiver.bell().handle()];
-        Ok(Self { rings: Some(RingLink::new(sender, receiver)), handles, place: out.peer_cell })
+        let handle = sender.bell().handle();
+        let opened = receiver(back).map(|mut receiver| {
+            let handles = [handle, receiver.bell().handle()];
+            Self { rings: Some(RingLink::new(sender, receiver)), handles, place: out.peer_cell }
+        });
+        if opened.is_err() {
+            // The sender, which is gone, was for nothing. What does not close is no more than a handle that is lost.
+            let _ = close(handle);
+        }
+        opened
     }
 }
 
@@ -117,11 +116,7 @@ pub fn connect_to(wanted: &str, place: u32, deadline: Option<u64>) -> Result<Cel
     connect_where(wanted, |peer| peer == place, deadline)
 }
 
-fn connect_where(
-    wanted: &str,
-    is_peer: impl Fn(u32) -> bool,
-    deadline: Option<u64>,
-) -> Result<CellLink, ConnectError> {
+fn connect_where(wanted: &str, is_peer: impl Fn(u32) -> bool, deadline: Option<u64>) -> Result<CellLink, ConnectError> {
     loop {
         if let Some((out, back)) = next_pair(wanted, &is_peer) {
             return CellLink::open(&out, &back).map_err(ConnectError::Open);
@@ -159,11 +154,7 @@ impl core::error::Error for ConnectError {}
 /// Two ends that are whole and that nobody has, one of each role, to the same peer.
 fn next_pair(wanted: &str, is_peer: &impl Fn(u32) -> bool) -> Option<(ChannelInfo, ChannelInfo)> {
     let is_free = |end: &ChannelInfo| {
-        is_peer(end.peer_cell)
-            && name(&end.name) == wanted
-            && end.is_whole == 1
-            && end.ended == 0
-            && !is_taken(end)
+        is_peer(end.peer_cell) && name(&end.name) == wanted && end.is_whole == 1 && end.ended == 0 && !is_taken(end)
     };
     let outs = ends().filter(|end| end.role == Role::Sender as u32 && is_free(end));
     outs.into_iter().find_map(|out| {

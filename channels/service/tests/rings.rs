@@ -1,6 +1,8 @@
 //! A service and its clients over real rings, each in a thread of its own that sleeps when it has nothing to do, as a cell does:
 //! one event for all of a thread's channels.
 
+#![forbid(unsafe_code)]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -113,13 +115,11 @@ type HartLink = RingLink<HartBell>;
 
 /// Two links that are each other's peer, of these harts.
 fn pair(one: &Arc<Hart>, other: &Arc<Hart>, capacity: u32) -> (HartLink, HartLink) {
-    let ((there, arrives), (back, returns)) = (channel(capacity).expect("it fits"), channel(capacity).expect("it fits"));
+    let ((there, arrives), (back, returns)) =
+        (channel(capacity).expect("it fits"), channel(capacity).expect("it fits"));
     let gone = Arc::new(AtomicBool::new(false));
-    let bell = |mine: &Arc<Hart>, peers: &Arc<Hart>| HartBell {
-        mine: mine.clone(),
-        peers: peers.clone(),
-        gone: gone.clone(),
-    };
+    let bell =
+        |mine: &Arc<Hart>, peers: &Arc<Hart>| HartBell { mine: mine.clone(), peers: peers.clone(), gone: gone.clone() };
     let sends = |end, mine, peers| BlockingSender::new(end, bell(mine, peers));
     let receives = |end, mine, peers| BlockingReceiver::new(end, bell(mine, peers));
     (

@@ -1,15 +1,15 @@
 //! Makes channels between cells on demand, for cells that have a two-way channel "connect" to the root cell.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use alloc::format;
 
 use crate::abi::Handle;
 use crate::abi::call::NAME_MAX;
 use crate::abi::channel::{ChannelRequest, Shape};
 use cell::calls;
-use names_contract::protocol::{CHANNEL, CHANNEL_NAME_MAX, CONNECT_CHANNEL, Connector as Protocol, ConnectorServer};
 use names_contract::NoChannel;
+use names_contract::protocol::{CHANNEL, CHANNEL_NAME_MAX, CONNECT_CHANNEL, Connector as Protocol, ConnectorServer};
 use service::cell::{CellLink, Doors};
 use service::{ClientId, Server, Terms, Text};
 
@@ -100,13 +100,7 @@ impl Maker {
 }
 
 impl Protocol for Maker {
-    fn connect(
-        &mut self,
-        _: ClientId,
-        name: Text<CHANNEL_NAME_MAX>,
-        one: u32,
-        other: u32,
-    ) -> Result<(), NoChannel> {
+    fn connect(&mut self, _: ClientId, name: Text<CHANNEL_NAME_MAX>, one: u32, other: u32) -> Result<(), NoChannel> {
         let result = self.make(&name, one, other);
         match result {
             Ok(()) => self.made += 1,

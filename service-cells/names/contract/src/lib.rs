@@ -34,7 +34,7 @@ mod wire;
 
 pub use name::{Name, NotAName};
 pub use notice::{Interest, News, Notice, SubscriptionId};
+pub use protocol::{Connector, Names, NoChannel, NotConnected};
 pub use query::{Avoid, Policy, Query, Resolved, Version};
 pub use refused::{Quantity, RefusedBecause};
-pub use protocol::{Connector, Names, NoChannel, NotConnected};
 pub use server::{Cell, Endpoint, Kind, Node, Server, ServerId};

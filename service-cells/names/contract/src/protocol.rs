@@ -32,13 +32,7 @@ pub trait Names {
     /// Says who serves a name.
     fn lookup(&mut self, client: ClientId, query: Query) -> Result<Resolved, RefusedBecause>;
     /// Notes a server's load.
-    fn report_load(
-        &mut self,
-        client: ClientId,
-        name: Name,
-        server: ServerId,
-        load: u32,
-    ) -> Result<(), RefusedBecause>;
+    fn report_load(&mut self, client: ClientId, name: Name, server: ServerId, load: u32) -> Result<(), RefusedBecause>;
     /// Subscribes the client to changes.
     fn subscribe(&mut self, client: ClientId, interest: Interest) -> Result<SubscriptionId, RefusedBecause>;
     /// Ends a subscription.
@@ -57,7 +51,13 @@ pub trait Names {
 #[service(version = 1)]
 pub trait Connector {
     /// Makes a two-way channel of this name between the cells at these places (`ChannelInfo::peer_cell`).
-    fn connect(&mut self, client: ClientId, name: Text<CHANNEL_NAME_MAX>, one: u32, other: u32) -> Result<(), NoChannel>;
+    fn connect(
+        &mut self,
+        client: ClientId,
+        name: Text<CHANNEL_NAME_MAX>,
+        one: u32,
+        other: u32,
+    ) -> Result<(), NoChannel>;
 }
 
 /// Why there is no connection.

@@ -239,13 +239,7 @@ impl Names for Desk<'_> {
         self.carry_out(client, |directory, _| directory.lookup(NOWHERE, &query))
     }
 
-    fn report_load(
-        &mut self,
-        client: ClientId,
-        name: Name,
-        server: ServerId,
-        load: u32,
-    ) -> Result<(), RefusedBecause> {
+    fn report_load(&mut self, client: ClientId, name: Name, server: ServerId, load: u32) -> Result<(), RefusedBecause> {
         self.carry_out(client, |directory, cell| directory.report_load(cell, name, server, load))
     }
 

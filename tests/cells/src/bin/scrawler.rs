@@ -42,11 +42,7 @@ fn main(_: u32) {
             answered += 1;
         }
     }
-    check(
-        "all nonsense is answered",
-        answered == messages,
-        format_args!("{answered} of {messages} messages were"),
-    );
+    check("all nonsense is answered", answered == messages, format_args!("{answered} of {messages} messages were"));
     for word in 0..out.shape.sender_bytes() / 8 {
         let place = (out.address as *mut u64).wrapping_add(word as usize);
         // SAFETY: the kernel maps so many bytes there for this cell to write, for as long as the end is not closed; the peer reads them as atomic words. What is

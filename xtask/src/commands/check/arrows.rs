@@ -14,7 +14,7 @@ const TABLE: [(&str, &[&str]); 17] = [
     ("tess-kernel", &["abi", "muxer", "tess-kernel/core"]),
     ("cell", &["abi"]),
     ("channels", &["abi", "cell"]),
-    ("channels/service", &["channels", "channels/macros"]),
+    ("channels/service", &["cell", "channels", "channels/macros"]),
     ("pulse", &["abi", "cell"]),
     ("service-cells/*/contract", &["channels", "channels/service"]),
     ("service-cells/*/core", &["service-cells/*/contract"]),
@@ -31,7 +31,10 @@ const TABLE: [(&str, &[&str]); 17] = [
             "service-cells/qos",
         ],
     ),
-    ("rab/cell", &["rab/core", "manifest", "cell", "channels", "pulse", "service-cells/*/contract"]),
+    (
+        "rab/cell",
+        &["rab/core", "manifest", "cell", "channels", "channels/service", "pulse", "service-cells/*/contract"],
+    ),
     ("channels/macros", &[]),
 ];
 

@@ -14,8 +14,8 @@ use cell::{calls, hart, println, time};
 use fleet::{DigestsEvents, DigestsReply, digest, name};
 use names_client::Names;
 use names_contract::{Interest, Name, Policy, ServerId};
-use service::{CallError, FOR_EVER};
 use service::cell::{CellLink, Events};
+use service::{CallError, FOR_EVER};
 
 cell::entry!(main);
 

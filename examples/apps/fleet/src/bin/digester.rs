@@ -44,7 +44,8 @@ fn main(number_of_hart: u32) {
         println!("the argument `name` is no name");
         calls::exit(1)
     };
-    let registered = Names::open(None).map(|mut names| names.register(name, Kind::Interchangeable).map(|id| (names, id)));
+    let registered =
+        Names::open(None).map(|mut names| names.register(name, Kind::Interchangeable).map(|id| (names, id)));
     let (mut names, id) = match registered {
         Ok(Ok(registered)) => registered,
         Ok(Err(error)) => {
