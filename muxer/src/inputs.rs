@@ -223,7 +223,7 @@ impl Reporter {
     /// What to do, `now`. `is_heard`: the plan has a use for the time of this cell when it is idle.
     ///
     /// A pause is published only if it lasts the delay and a switch there and back; shorter ones are the cell's own. A wake is published only if the cell
-    /// would not wake by itself as soon.
+    /// would not wake by itself as soon. A cell that pauses for a shorter time than it said is woken, and pauses anew when it runs.
     #[must_use]
     pub fn advise(&self, now: Instant, situation: Situation, is_heard: bool, timing: &Timing) -> Advice {
         // Who published the last one may have a clock that is ahead; a log's inputs take effect in their order all the same.
@@ -234,6 +234,10 @@ impl Reporter {
         };
         match (situation, sleeps_until) {
             (Situation::Busy, Some(until)) if until > effect => Advice::Publish(Input { effect, news: News::Wake }),
+            // It woke and paused again before anybody said so, and now means to wake earlier than the muxers think.
+            (Situation::Idle { until: earlier }, Some(until)) if until > effect && earlier < until => {
+                Advice::Publish(Input { effect, news: News::Wake })
+            }
             (Situation::Idle { until }, None) if is_heard && until > effect + timing.lead.times(4) => {
                 match self.last.filter(|last| last.effect > now) {
                     Some(last) => Advice::Later(last.effect),
@@ -266,6 +270,20 @@ mod tests {
             reporter.published(input);
         }
         advice
+    }
+
+    #[test]
+    fn a_cell_that_pauses_anew_before_its_wake_was_published_is_not_forgotten() {
+        let mut reporter = Reporter::default();
+        let idle = |until| Situation::Idle { until: ns(until) };
+        assert!(matches!(publish(&mut reporter, 1_000, idle(u64::MAX)), Advice::Publish(_)));
+        // An event woke it, it did its work and paused until 50,000, all before who posted the event could report it.
+        let expected = Advice::Publish(Input { effect: ns(2_000) + TIMING.delay, news: News::Wake });
+        assert_eq!(publish(&mut reporter, 2_000, idle(50_000)), expected);
+        let expected =
+            Advice::Publish(Input { effect: ns(4_000) + TIMING.delay, news: News::Idle { until: ns(50_000) } });
+        assert_eq!(publish(&mut reporter, 4_000, idle(50_000)), expected);
+        assert_eq!(publish(&mut reporter, 5_000, idle(60_000)), Advice::Nothing, "it wakes early enough");
     }
 
     #[test]
