@@ -31,7 +31,7 @@ fn main(_: u32) {
         // Half of them have the version and the number of a method.
         let tag = match random.next_number() {
             tag if tag & 1 == 0 => tag as u32,
-            tag => 1 << 24 | (tag >> 8 & 0xf) as u32 % 12 << 16 | (tag >> 16 & 0xffff) as u32,
+            tag => (1 << 24) | (((tag >> 8) as u32 % 12) << 16) | (tag >> 16) as u32 & 0xffff,
         };
         let words = core::array::from_fn(|_| random.next_number());
         if sender.send_until(&Message::new(tag, words), Some(time::now() + PATIENCE)).is_err() {
