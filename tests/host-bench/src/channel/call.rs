@@ -125,7 +125,7 @@ pub(super) fn call(processors: [usize; 2], is_idle: bool) -> Box<dyn FnMut() -> 
             let mut server: Server<_, _> = Server::new(EchoServer(Parrot::default()));
             server.attach(server_link, Terms::default()).expect("a seat is free");
             while !server.service().0.is_over {
-                if !server.turn().more && is_idle {
+                if !server.turn().more && is_idle && !server.service().0.is_over {
                     let _ = server.rest(&mut Sleep);
                 }
             }
