@@ -168,12 +168,16 @@ pub struct ChannelInfo {
     pub peer_cell: u32,
     /// 1 once all memory is there.
     pub is_whole: u32,
+    /// The hardware thread on which the plan has the peer's hart 0; `u32::MAX` while it has it nowhere.
+    pub peer_thread: u32,
+    /// The memory node of that hardware thread.
+    pub peer_node: u32,
     /// Where the half is that this end writes. The peer's is [`crate::layout::CHANNEL_PEER_OFFSET`] above it.
     pub address: u64,
 }
 
 const _: () = assert!(size_of::<ChannelRequest>() == 64, "the layout is part of the contract");
-const _: () = assert!(size_of::<ChannelInfo>() == 120, "the layout is part of the contract");
+const _: () = assert!(size_of::<ChannelInfo>() == 128, "the layout is part of the contract");
 
 #[cfg(test)]
 mod tests {

@@ -167,7 +167,7 @@ impl Caller<'_> {
 
     #[inline(never)]
     fn channel_info(&self, slot: u64, address: u64) -> Result<u64, Error> {
-        let Some((info, next)) = channels::describe(self.cell, slot) else { return Ok(0) };
+        let Some((info, next)) = channels::describe(self.cpu, self.cell, slot) else { return Ok(0) };
         self.write(address, &channel_info_bytes(&info), 1)?;
         Ok(next)
     }
@@ -489,6 +489,7 @@ fn channel_info_bytes(info: &ChannelInfo) -> [u8; size_of::<ChannelInfo>()] {
         pair(info.burst, info.role),
         pair(info.handle, info.ended),
         pair(info.peer_cell, info.is_whole),
+        pair(info.peer_thread, info.peer_node),
         info.address,
     ];
     let (names, numbers) = bytes.split_at_mut(2 * abi::call::NAME_MAX);

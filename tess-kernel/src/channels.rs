@@ -14,7 +14,7 @@ use abi::{Error, ErrorKind, Event, Handle, MAX_CHANNELS, Rights};
 use spin::{Mutex, MutexGuard};
 
 use crate::cells::{self, Cell, Object};
-use crate::cpu::Cpu;
+use crate::cpu::{self, Cpu};
 use crate::events;
 use crate::memory::{PAGE, frames, image};
 
@@ -279,11 +279,13 @@ fn make_page(cpu: &mut Cpu, channel: &Channel) -> Result<(), Error> {
 }
 
 /// The first end that a cell has in a slot of its handles or a later one, and the slot after it.
-pub(crate) fn describe(cell: &Cell, slot: u64) -> Option<(ChannelInfo, u64)> {
+pub(crate) fn describe(cpu: &Cpu, cell: &Cell, slot: u64) -> Option<(ChannelInfo, u64)> {
     let first = usize::try_from(slot).ok()?;
     let (slot, handle) = cell.handles.lock().find(first, |object| matches!(object, Object::Channel(_)))?;
     let (channel, role) = find(cell, handle.register()).ok()?;
     let (side, peer) = (&channel.sides[role as usize], channel.peer(role));
+    let entry = cpu.muxing.plan().and_then(|plan| plan.entry(crate::muxing::id_of(peer.cell())));
+    let thread = entry.filter(|_| !peer.is_gone()).and_then(|entry| entry.threads.iter().next());
     let info = ChannelInfo {
         name: channel.name,
         peer: if peer.is_gone() { [0; NAME_MAX] } else { peer.cell().name() },
@@ -295,6 +297,8 @@ pub(crate) fn describe(cell: &Cell, slot: u64) -> Option<(ChannelInfo, u64)> {
         ended: channel.ended.map_or(0, |why| why as u32),
         peer_cell: u32::from(peer.cell),
         is_whole: u32::from(channel.is_whole()),
+        peer_thread: thread.map_or(u32::MAX, |thread| thread as u32),
+        peer_node: thread.map_or(0, |thread| cpu::shared(thread).node()),
         address: side.window(),
     };
     Some((info, slot as u64 + 1))

@@ -144,6 +144,7 @@ impl Cpu {
 pub(crate) struct Shared {
     started: AtomicBool,
     apic: AtomicU32,
+    node: AtomicU32,
     cached: AtomicU32,
     /// The number of the plan that it follows.
     pub(crate) plan: AtomicU64,
@@ -165,6 +166,7 @@ static SHARED: [Shared; MAX_THREADS] = [const {
     Shared {
         started: AtomicBool::new(false),
         apic: AtomicU32::new(0),
+        node: AtomicU32::new(0),
         cached: AtomicU32::new(0),
         plan: AtomicU64::new(0),
         followed_at: AtomicU64::new(0),
@@ -188,9 +190,15 @@ impl Shared {
     }
 
     /// Says that the hardware thread runs.
-    pub(crate) fn set_started(&self, apic: u32) {
+    pub(crate) fn set_started(&self, apic: u32, node: usize) {
+        self.node.store(node as u32, Ordering::Relaxed);
         self.apic.store(apic, Ordering::Relaxed);
         self.started.store(true, Ordering::Release);
+    }
+
+    /// Its memory node.
+    pub(crate) fn node(&self) -> u32 {
+        self.node.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_started(&self) -> bool {

@@ -121,7 +121,7 @@ fn bring_up(first: u64, info: &BootInfo, topology: &firmware::Topology) -> u64 {
     }
     let common = COMMON.call_once(|| Common { gates, frequencies, registers, timebase, nodes });
     let cpu = record(0, stacks.kernel, controller, timebase, common);
-    cpu::shared(0).set_started(own);
+    cpu::shared(0).set_started(own, cpu.node);
     cpu::set_count(1);
     let error = start_others(cpu, &others);
     sleep::measure(cpu);
@@ -334,7 +334,7 @@ pub(crate) fn secondary(thread: usize) -> u64 {
     PRESENT.store(thread, Ordering::SeqCst);
     let ahead = answer();
     let cpu = record(thread, stacks.kernel, apic, common.timebase.corrected(ahead), common);
-    cpu::shared(thread).set_started(id);
+    cpu::shared(thread).set_started(id, cpu.node);
     take_part(cpu);
     while !RELEASED.load(Ordering::SeqCst) {
         core::hint::spin_loop();

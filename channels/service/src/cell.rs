@@ -39,6 +39,16 @@ pub struct CellLink {
     rings: Option<RingLink<KernelBell>>,
     handles: [Handle; 2],
     place: u32,
+    home: Home,
+}
+
+/// Where a cell's first hart runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The hardware thread; `u32::MAX` where no plan has it anywhere.
+    pub thread: u32,
+    /// That one's memory node.
+    pub node: u32,
 }
 
 impl CellLink {
@@ -48,12 +58,19 @@ impl CellLink {
         self.place
     }
 
+    /// Where the peer ran when the link was opened.
+    #[must_use]
+    pub const fn home(&self) -> Home {
+        self.home
+    }
+
     fn open(out: &ChannelInfo, back: &ChannelInfo) -> Result<Self, OpenError> {
         let mut sender = sender(out)?;
         let handle = sender.bell().handle();
+        let home = Home { thread: out.peer_thread, node: out.peer_node };
         let opened = receiver(back).map(|mut receiver| {
             let handles = [handle, receiver.bell().handle()];
-            Self { rings: Some(RingLink::new(sender, receiver)), handles, place: out.peer_cell }
+            Self { rings: Some(RingLink::new(sender, receiver)), handles, place: out.peer_cell, home }
         });
         if opened.is_err() {
             // The sender, which is gone, was for nothing. What does not close is no more than a handle that is lost.
@@ -222,12 +239,12 @@ impl Doors {
         &mut self,
         server: &mut Server<D, CellLink, SEATS>,
         terms: Terms,
-        mut welcome: impl FnMut(&mut D, ClientId, u32),
+        mut welcome: impl FnMut(&mut D, ClientId, u32, Home),
     ) {
         while let Some(link) = self.next_link() {
-            let place = link.place();
+            let (place, home) = (link.place(), link.home());
             match server.attach(link, terms) {
-                Ok(client) => welcome(server.service_mut(), client, place),
+                Ok(client) => welcome(server.service_mut(), client, place, home),
                 // The link is dropped, which closes the channel and tells the client.
                 Err(_) => self.turned_away += 1,
             }
@@ -236,7 +253,7 @@ impl Doors {
 
     /// Attaches clients whose channels are new.
     pub fn admit<D: Dispatch, const SEATS: usize>(&mut self, server: &mut Server<D, CellLink, SEATS>, terms: Terms) {
-        self.admit_each(server, terms, |_, _, _| {});
+        self.admit_each(server, terms, |_, _, _, _| {});
     }
 
     /// Clients for whom there was no seat.

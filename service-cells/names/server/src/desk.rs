@@ -27,11 +27,26 @@ const OWN: Cell = Cell(0);
 /// A directory for as many clients as there are seats.
 pub type Table = Directory<256, 512, 128, 128>;
 
-/// An empty one: 114 KB, so that it stands better in a `static` than on a stack. Nobody knows yet how far apart places are.
+/// Where a cell is: its hardware thread and that one's memory node.
+#[must_use]
+pub const fn node(thread: u32, memory: u32) -> Node {
+    Node(memory << 16 | thread & 0xffff)
+}
+
+/// How far apart cells are: not at all on the same hardware thread, where messages can be handed over; then those of a memory node.
+const fn distance(one: Node, other: Node) -> u32 {
+    match (one.0 == other.0, one.0 >> 16 == other.0 >> 16) {
+        (true, _) => 0,
+        (false, true) => 1,
+        (false, false) => 2,
+    }
+}
+
+/// An empty one: 114 KB, so that it stands better in a `static` than on a stack.
 #[must_use]
 pub const fn table() -> Table {
     // Most clients serve a name or two. Those few that have more may have as much as this.
-    Directory::new(Quotas { names: 16, servers: 32, claims: 8, subscriptions: 8 }, |_, _| 0)
+    Directory::new(Quotas { names: 16, servers: 32, claims: 8, subscriptions: 8 }, distance)
 }
 
 /// Answers requests.
@@ -54,6 +69,7 @@ impl fmt::Debug for Desk<'_> {
 struct Client {
     id: ClientId,
     cell: Cell,
+    node: Node,
     /// Waits for news.
     waiting: Option<Pending<Notice>>,
     /// Connections that it asked for.
@@ -102,10 +118,10 @@ impl<'table> Desk<'table> {
         }
     }
 
-    /// A client has come, at this place among cells.
-    pub fn arrived(&mut self, id: ClientId, place: u16) {
+    /// A client has come, at this place among cells, from where [`node`] says.
+    pub fn arrived(&mut self, id: ClientId, place: u16, node: Node) {
         self.lives += 1;
-        let client = Client { id, cell: Cell::at(place, self.lives), waiting: None, connections: 0 };
+        let client = Client { id, cell: Cell::at(place, self.lives), node, waiting: None, connections: 0 };
         if let Some(seat) = self.clients.get_mut(id.seat()) {
             *seat = Some(client);
         }
@@ -167,6 +183,10 @@ impl<'table> Desk<'table> {
         result
     }
 
+    fn node_of(&mut self, id: ClientId) -> Node {
+        self.client(id).map_or(Node(0), |client| client.node)
+    }
+
     /// The same, for what others may wait for.
     fn change<T>(
         &mut self,
@@ -190,7 +210,8 @@ impl<'table> Desk<'table> {
     }
 
     fn want(&mut self, id: ClientId, query: &Query) -> Result<(Cell, Resolved, Text<CHANNEL_NAME_MAX>), NotConnected> {
-        let resolved = self.carry_out(id, |directory, _| directory.lookup(NOWHERE, query))?;
+        let node = self.node_of(id);
+        let resolved = self.carry_out(id, |directory, _| directory.lookup(node, query))?;
         let waiting = self.wanted.len();
         let Some(client) = self.client(id) else { return Err(RefusedBecause::Unknown.into()) };
         if client.cell == resolved.server.cell {
@@ -209,13 +230,11 @@ impl<'table> Desk<'table> {
     }
 }
 
-/// Where cells are, as long as nobody says so.
-const NOWHERE: Node = Node(0);
-
 impl Names for Desk<'_> {
     fn register(&mut self, client: ClientId, name: Name, kind: Kind) -> Result<ServerId, RefusedBecause> {
+        let node = self.node_of(client);
         self.change(client, |directory, cell| {
-            directory.register(cell, name, Endpoint { cell, node: NOWHERE }, kind).map(|registered| registered.server)
+            directory.register(cell, name, Endpoint { cell, node }, kind).map(|registered| registered.server)
         })
     }
 
@@ -236,7 +255,8 @@ impl Names for Desk<'_> {
     }
 
     fn lookup(&mut self, client: ClientId, query: Query) -> Result<Resolved, RefusedBecause> {
-        self.carry_out(client, |directory, _| directory.lookup(NOWHERE, &query))
+        let node = self.node_of(client);
+        self.carry_out(client, |directory, _| directory.lookup(node, &query))
     }
 
     fn report_load(&mut self, client: ClientId, name: Name, server: ServerId, load: u32) -> Result<(), RefusedBecause> {
@@ -274,5 +294,17 @@ impl Names for Desk<'_> {
         let lost = self.directory.died(cell);
         self.figures.servers_lost += u64::from(lost.servers);
         self.tell();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shares_a_hardware_thread_is_nearest_then_who_shares_a_memory_node() {
+        let here = node(3, 1);
+        let others = [node(3, 1), node(2, 1), node(3, 0), node(u32::MAX, 1)];
+        assert_eq!(others.map(|other| distance(here, other)), [0, 1, 2, 1]);
     }
 }

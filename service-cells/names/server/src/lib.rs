@@ -16,4 +16,4 @@ mod connections;
 mod desk;
 
 pub use connections::Connections;
-pub use desk::{Desk, Figures, SEATS, Table, table};
+pub use desk::{Desk, Figures, SEATS, Table, node, table};

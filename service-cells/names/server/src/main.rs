@@ -34,7 +34,9 @@ fn main(number: u32) {
     let mut doors = Doors::new(CHANNEL);
     loop {
         // A place is below the number of cells, which is small.
-        doors.admit_each(&mut server, TERMS, |desk, client, place| desk.0.arrived(client, place as u16));
+        doors.admit_each(&mut server, TERMS, |desk, client, place, home| {
+            desk.0.arrived(client, place as u16, names_server::node(home.thread, home.node));
+        });
         let round = server.turn();
         hart::heartbeat(round.requests.into());
         connections.turn(&mut server.service_mut().0);

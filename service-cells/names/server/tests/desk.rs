@@ -49,7 +49,7 @@ impl World {
     fn client(&mut self, place: u16) -> Client {
         let (here, there) = Loopback::pair(8);
         let id = self.server.attach(there, Terms::default()).expect("a seat is free");
-        self.server.service_mut().0.arrived(id, place);
+        self.server.service_mut().0.arrived(id, place, Node(0));
         NamesEvents::new(here)
     }
 

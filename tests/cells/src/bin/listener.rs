@@ -1,6 +1,7 @@
 //! Receives what `talker` sends, checks that every message comes once and in order, with pauses at random, and says in the end how many came.
 //!
-//! Arguments: as `talker`'s; `lasts=NS`: it must take so long, because of a contract.
+//! Arguments: as `talker`'s; `lasts=NS`: it must take so long, because of a contract; `figure=NAME`: prints the rate as a
+//! sample, per second.
 
 #![no_std]
 #![no_main]
@@ -69,6 +70,9 @@ fn main(_: u32) {
     }
     let took = time::now() - began;
     println!("[listener] {received} messages in {took} ns");
+    if let Some(figure) = cell::arguments::get("figure") {
+        println!("@tess sample {figure} {}", received * 1_000_000_000 / took.max(1));
+    }
     let lasts = number("lasts", 0);
     check("the contract was kept", took >= lasts, format_args!("expected {lasts} ns at least, saw {took}"));
     check("every message came once and in order", true, "");

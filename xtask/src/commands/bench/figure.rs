@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::statistics::Summary;
 
 /// All figures and what they are.
-pub(super) const NAMES: [(&str, &str); 83] = [
+pub(super) const NAMES: [(&str, &str); 84] = [
     ("boot.first_cell_ms", "QEMU's start to the first line of a cell, 2 hardware threads"),
     ("gang.skew_ns.idle", "latest minus earliest hart at an activation, nothing else running"),
     ("gang.skew_ns.loaded", "the same beside a cell that burns the rest of the time"),
@@ -57,6 +57,7 @@ pub(super) const NAMES: [(&str, &str); 83] = [
     ("channel.cell_rtt_us.spin", "a message to a cell on another hardware thread and back, both polling"),
     ("channel.cell_rtt_us.notify", "the same, both parked: each is woken by a notification"),
     ("channel.cell_rtt_us.handover", "the same by hand-over, on one hardware thread"),
+    ("channel.cell_rate_mps", "messages from a cell to another one, in batches of up to 16"),
     ("channel.bulk_mbps", "bulk memory filled by one cell and read by another, in million bytes"),
     ("kernel.notify_instr", "notifying a cell that waits on another hardware thread, in instructions"),
     ("kernel.handover_instr", "a message to another cell by hand-over, one way, in instructions"),
@@ -207,6 +208,8 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
     }
     let handed = runs("handover-instr");
     figures.extend(Figure::new("kernel.handover_instr", &scaled(handed, "handover.rtt_instr", 0.5), mode(handed)));
+    let rate = runs("channel-rate");
+    figures.extend(Figure::new("channel.cell_rate_mps", &scaled(rate, "channel.cell_rate", 1e-6), mode(rate)));
     let bulk = runs("channel-bulk");
     // Bytes in a millisecond.
     figures.extend(Figure::new("channel.bulk_mbps", &scaled(bulk, "channel.bulk", 1e-3), mode(bulk)));
