@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::statistics::Summary;
 
 /// All figures and what they are.
-pub(super) const NAMES: [(&str, &str); 84] = [
+pub(super) const NAMES: [(&str, &str); 86] = [
     ("boot.first_cell_ms", "QEMU's start to the first line of a cell, 2 hardware threads"),
     ("gang.skew_ns.idle", "latest minus earliest hart at an activation, nothing else running"),
     ("gang.skew_ns.loaded", "the same beside a cell that burns the rest of the time"),
@@ -57,6 +57,8 @@ pub(super) const NAMES: [(&str, &str); 84] = [
     ("channel.cell_rtt_us.spin", "a message to a cell on another hardware thread and back, both polling"),
     ("channel.cell_rtt_us.notify", "the same, both parked: each is woken by a notification"),
     ("channel.cell_rtt_us.handover", "the same by hand-over, on one hardware thread"),
+    ("channel.cell_call_us.spin", "a call to a service in another cell, both polling"),
+    ("channel.cell_call_us.wait", "the same, both parked"),
     ("channel.cell_rate_mps", "messages from a cell to another one, in batches of up to 16"),
     ("channel.bulk_mbps", "bulk memory filled by one cell and read by another, in million bytes"),
     ("kernel.notify_instr", "notifying a cell that waits on another hardware thread, in instructions"),
@@ -208,6 +210,11 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
     }
     let handed = runs("handover-instr");
     figures.extend(Figure::new("kernel.handover_instr", &scaled(handed, "handover.rtt_instr", 0.5), mode(handed)));
+    for how in ["spin", "wait"] {
+        let runs = runs(&format!("call-{how}"));
+        let times = scaled(runs, &format!("channel.cell_call_ns.{how}"), 1e-3);
+        figures.extend(Figure::new(&format!("channel.cell_call_us.{how}"), &times, mode(runs)));
+    }
     let rate = runs("channel-rate");
     figures.extend(Figure::new("channel.cell_rate_mps", &scaled(rate, "channel.cell_rate", 1e-6), mode(rate)));
     let bulk = runs("channel-bulk");

@@ -13,7 +13,7 @@ use crate::setup::Tools;
 use crate::system::System;
 
 /// Manifest in tests/bench, whether gangs are activated by interrupts there, and the figures that need it.
-const SCENARIOS: [(&str, bool, &[&str]); 20] = [
+const SCENARIOS: [(&str, bool, &[&str]); 22] = [
     ("boot", false, &["boot.first_cell_ms"]),
     ("gang-idle", false, &["gang.skew_ns.idle"]),
     ("gang-idle", true, &["gang.skew_ns.idle"]),
@@ -30,6 +30,8 @@ const SCENARIOS: [(&str, bool, &[&str]); 20] = [
     ("channel-spin", false, &["channel.cell_rtt_us.spin"]),
     ("channel-notify", false, &["channel.cell_rtt_us.notify"]),
     ("channel-handover", false, &["channel.cell_rtt_us.handover"]),
+    ("call-spin", false, &["channel.cell_call_us.spin"]),
+    ("call-wait", false, &["channel.cell_call_us.wait"]),
     ("channel-rate", false, &["channel.cell_rate_mps"]),
     ("channel-bulk", false, &["channel.bulk_mbps"]),
     ("channel-instr", false, &["channel.send_instr", "channel.receive_instr", "kernel.notify_instr"]),
