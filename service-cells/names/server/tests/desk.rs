@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use names_contract::protocol::{CHANNEL_NAME_MAX, Connector, ConnectorServer, NamesEvents, NamesReply, NamesServer};
-use names_contract::{Interest, Kind, Name, News, NoChannel, NotConnected, Policy, Query, RefusedBecause};
+use names_contract::{Interest, Kind, Name, News, NoChannel, Node, NotConnected, Policy, Query, RefusedBecause};
 use names_server::{Connections, Desk, SEATS, Table, table};
 use service::{CallError, ClientId, Loopback, Server, Terms, Text, Token};
 
