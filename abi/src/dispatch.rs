@@ -11,6 +11,11 @@
 //! being resumed is still whole in `saved`, and the hart enters `event_entry` again. So the sequence must only
 //! read `saved`, and the range must start at the first instruction after `masked` was cleared.
 //!
+//! **Faults.** A hart that does what it may not (Intel SDM volume 3, section 6.15) stops its cell, unless `takes_faults` is set, events are not masked and the
+//! instruction is not one of the resume sequence: then the kernel says in `fault_vector`, `fault_error` and `fault_address` what it was, and delivers
+//! [`Event::Fault`] as any other event. `saved` holds the instruction that faulted; resumed unchanged, it faults again. Exceptions that leave nothing to resume always
+//! stop the cell.
+//!
 //! Vector state is not in `saved`: the runtime's event entry saves it with `xsave`.
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
@@ -27,6 +32,8 @@ pub enum Event {
     Channel = 1 << 2,
     /// Another hart of the cell wants this one to look around ([`crate::Call::HartWake`]).
     Wake = 1 << 3,
+    /// This hart did what it may not, and registered for that: see [`DispatchPage::takes_faults`].
+    Fault = 1 << 4,
 }
 
 /// The registers of an interrupted computation, in the order in which a resume sequence pops them.
@@ -118,6 +125,14 @@ pub struct DispatchPage {
     pub resume_interrupted_at: AtomicU64,
     /// Ends of channels bound to this hart that are of no more use because of the peer, counted since it began. Who waits looks at it before.
     pub channels_ended: AtomicU64,
+    /// Not 0: this hart wants its faults as events. Set by the runtime.
+    pub takes_faults: AtomicU64,
+    /// The processor's number of the last fault that was delivered.
+    pub fault_vector: AtomicU64,
+    /// The processor's error code with it, 0 where it has none.
+    pub fault_error: AtomicU64,
+    /// For a page fault (vector 14): the address that was touched; else 0.
+    pub fault_address: AtomicU64,
 }
 
 /// From here on the page is the cell's own: the kernel never looks there.
@@ -125,7 +140,7 @@ pub const OWN_WORDS_OFFSET: usize = 2048;
 
 const _: () = assert!(size_of::<DispatchPage>() == 4096, "the dispatch page is one page");
 const _: () = assert!(
-    core::mem::offset_of!(DispatchPage, channels_ended) + 8 <= OWN_WORDS_OFFSET,
+    core::mem::offset_of!(DispatchPage, fault_address) + 8 <= OWN_WORDS_OFFSET,
     "the kernel's words end before the cell's own"
 );
 const _: () = assert!(size_of::<Context>() == 160, "twenty registers");

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use crate::arch::frame::Frame;
 use crate::arch::trap::{VECTOR_ACTIVATE, VECTOR_TIMER, VECTOR_WAKE};
 use crate::cpu::Cpu;
-use crate::{calls, crash, muxing, sleep};
+use crate::{calls, crash, events, muxing, sleep};
 
 /// The highest vector of the processor's own exceptions.
 const LAST_EXCEPTION: u64 = 31;
@@ -26,7 +26,9 @@ pub(crate) fn on_trap(cpu: &mut Cpu, frame: &mut Frame) {
             if !frame.is_user() {
                 crash::fatal(frame);
             }
-            crash::exception(cpu, frame);
+            if !events::fault(cpu, frame) {
+                crash::exception(cpu, frame);
+            }
         }
         // Spurious interrupts and the controller's own errors need no acknowledgement but the latter's.
         0xfe => cpu.apic.end_of_interrupt(),

@@ -6,10 +6,12 @@ use abi::Event;
 use abi::layout::{USER_BOTTOM, USER_TOP};
 
 use crate::arch::frame::{Frame, REPLACED, USER_FLAGS};
+use crate::arch::registers;
 use crate::arch::trap::VECTOR_WAKE;
 use crate::cells::{Cell, Hart};
 use crate::cpu::Cpu;
 use crate::inputs;
+use crate::memory::object::Dispatch;
 
 /// Posts an event to a hart of a cell, and sees to it that it is looked at: by the hardware thread that has the hart loaded, and by the muxers if the cell was idle.
 pub(crate) fn post(cpu: &mut Cpu, cell: &'static Cell, hart: usize, event: Event) {
@@ -23,6 +25,35 @@ pub(crate) fn post(cpu: &mut Cpu, cell: &'static Cell, hart: usize, event: Event
         cpu.interrupt(thread, VECTOR_WAKE);
     }
     let _ = inputs::report(cpu, cell);
+}
+
+/// The number of a page fault.
+const PAGE_FAULT: u64 = 14;
+
+/// Exceptions after which there is nothing to resume: a non-maskable interrupt, a double fault, a machine check.
+const DEADLY: [u64; 3] = [2, 8, 18];
+
+/// Makes an exception an event of the hart that caused it, if it registered for that and can take one now. It is delivered on the way back to the hart.
+#[must_use]
+pub(crate) fn fault(cpu: &Cpu, frame: &Frame) -> bool {
+    let Some(current) = &cpu.muxing.current else { return false };
+    let dispatch = current.hart.dispatch;
+    let wanted = dispatch.takes_faults().load(Ordering::Relaxed) != 0;
+    if !wanted || dispatch.is_masked() || resumes(dispatch, frame) || DEADLY.contains(&frame.vector) {
+        return false;
+    }
+    let address = if frame.vector == PAGE_FAULT { registers::fault_address() } else { 0 };
+    dispatch.fault_vector().store(frame.vector, Ordering::Relaxed);
+    dispatch.fault_error().store(frame.error, Ordering::Relaxed);
+    dispatch.fault_address().store(address, Ordering::Relaxed);
+    dispatch.post(Event::Fault);
+    true
+}
+
+/// Whether the hart was interrupted in its resume sequence.
+fn resumes(dispatch: Dispatch, frame: &Frame) -> bool {
+    let (start, end) = (dispatch.resume_start(), dispatch.resume_end());
+    (start.load(Ordering::Relaxed)..end.load(Ordering::Relaxed)).contains(&frame.rip)
 }
 
 /// Makes the hart enter its event entry if an event is pending and not masked. False when the hart registered an entry or a stack that a
@@ -39,8 +70,7 @@ pub(crate) fn deliver(hart: &Hart, frame: &mut Frame) -> bool {
     if !allowed.contains(&entry) || !allowed.contains(&stack) {
         return false;
     }
-    let resume = dispatch.resume_start().load(Ordering::Relaxed)..dispatch.resume_end().load(Ordering::Relaxed);
-    if resume.contains(&frame.rip) {
+    if resumes(dispatch, frame) {
         // The context being resumed is still whole in the page.
         dispatch.resumes_interrupted().fetch_add(1, Ordering::Relaxed);
         dispatch.resume_interrupted_at().store(frame.rip, Ordering::Relaxed);

@@ -35,6 +35,7 @@ static TICK: Slot = Slot::new();
 static NOTIFICATION: Slot = Slot::new();
 static CHANNEL: Slot = Slot::new();
 static WAKE: Slot = Slot::new();
+static FAULT: Slot = Slot::new();
 
 /// For each hart: an event of a channel came that [`wait_for_channel`] has not returned yet.
 static CHANNELS: [AtomicBool; abi::MAX_HARDWARE_THREADS] =
@@ -61,6 +62,44 @@ pub fn on_wake(handler: Handler) {
 /// Sets the handler of events of channels, for all harts.
 pub fn on_channel(handler: Handler) {
     CHANNEL.set(handler);
+}
+
+/// What a hart did that it may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The processor's number of it (Intel SDM volume 3, section 6.15): 14 is a page fault.
+    pub vector: u64,
+    /// Its error code, 0 where it has none.
+    pub error: u64,
+    /// For a page fault the address that was touched; else 0.
+    pub address: u64,
+}
+
+/// Sets the handler of faults, for all harts; until then a fault stops the cell. The context that it gets is at the instruction that faulted: who changes neither it nor what
+/// the instruction needs sees the same fault again. A fault while events are masked, as in a handler, stops the cell.
+pub fn on_fault(handler: Handler) {
+    FAULT.set(handler);
+    set_takes_faults(true);
+}
+
+/// For the handler of faults: what this hart's last one was.
+#[must_use]
+pub fn fault() -> Fault {
+    let page = pages::dispatch(pages::own_hart());
+    Fault {
+        vector: page.fault_vector.load(Ordering::Relaxed),
+        error: page.fault_error.load(Ordering::Relaxed),
+        address: page.fault_address.load(Ordering::Relaxed),
+    }
+}
+
+/// For a handler that does not know what to do about a fault: from now on a fault of any hart stops the cell and is reported, and so does this one when its context is resumed.
+pub fn give_up_faults() {
+    set_takes_faults(false);
+}
+
+fn set_takes_faults(takes: bool) {
+    (0..crate::hart::count()).for_each(|hart| pages::dispatch(hart).takes_faults.store(takes.into(), Ordering::SeqCst));
 }
 
 /// Parks this hart until an event of a channel comes that is bound to it, a tick is due, or the instant has come; `u64::MAX` for no instant. Returns whether there was one
@@ -139,6 +178,7 @@ pub(super) fn register(page: &DispatchPage, stack: u64) {
     page.event_stack.store(stack, Ordering::Relaxed);
     page.resume_start.store(resume.start, Ordering::Relaxed);
     page.resume_end.store(resume.end, Ordering::Relaxed);
+    page.takes_faults.store(FAULT.get().is_some().into(), Ordering::Relaxed);
     page.masked.store(0, Ordering::SeqCst);
 }
 
@@ -154,9 +194,14 @@ extern "C" fn handle(page: *mut DispatchPage) {
     {
         came.store(true, Ordering::SeqCst);
     }
-    for (event, slot) in
-        [(Event::Tick, &TICK), (Event::Notification, &NOTIFICATION), (Event::Channel, &CHANNEL), (Event::Wake, &WAKE)]
-    {
+    // A fault first: its context must be as it was.
+    for (event, slot) in [
+        (Event::Fault, &FAULT),
+        (Event::Tick, &TICK),
+        (Event::Notification, &NOTIFICATION),
+        (Event::Channel, &CHANNEL),
+        (Event::Wake, &WAKE),
+    ] {
         if let Some(handler) = slot.get().filter(|_| pending & event as u32 != 0) {
             // SAFETY: events are masked, so the kernel does not touch `saved` until the resume sequence unmasks them, and no other hart uses
             // this hart's `saved`.

@@ -170,6 +170,10 @@ impl Dispatch {
         resumes_interrupted;
         resume_interrupted_at;
         channels_ended;
+        takes_faults;
+        fault_vector;
+        fault_error;
+        fault_address;
     }
 
     /// Whether events only collect.
