@@ -140,9 +140,6 @@ impl Caller<'_> {
         for (argument, (place, handle)) in cells.iter_mut().zip([sender, receiver]).enumerate() {
             let argument = argument as u8;
             *place = self.target(handle, Rights::CONNECT).map_err(|error| Error { argument, ..error })?;
-            if !place.life.is_new() && !place.life.is_running() {
-                return Err(Error::new(ErrorKind::WrongState, argument, handle));
-            }
         }
         if core::ptr::eq(cells[0], cells[1]) {
             return Err(Error::new(ErrorKind::OutOfRange, 1, receiver));
@@ -162,7 +159,12 @@ impl Caller<'_> {
         if text.trim_end_matches('\0').contains(char::is_control) || !shape.is_valid() || reserved != 0 {
             return Err(Error::new(ErrorKind::Malformed, 2, address));
         }
-        channels::create(self.cell, cells, &ChannelRequest { name, shape, rate_per_s, burst, reserved })
+        let request = ChannelRequest { name, shape, rate_per_s, burst, reserved };
+        channels::create(self.cell, cells, &request).map_err(|error| {
+            // It knows which cell is to blame, but not by which handle the caller does.
+            let value = [sender, receiver].get(usize::from(error.argument)).copied().unwrap_or(error.value);
+            Error { value, ..error }
+        })
     }
 
     #[inline(never)]
