@@ -81,6 +81,7 @@ struct Channel {
     shape: Shape,
     rate_per_s: u64,
     burst: u32,
+    pair: u32,
     /// Pages that were made of both halves.
     made: u64,
     ended: Option<Ended>,
@@ -96,6 +97,7 @@ impl Channel {
         shape: Shape { capacity: 0, blocks: 0, block_bytes: 0, reserved: 0 },
         rate_per_s: 0,
         burst: 0,
+        pair: 0,
         made: 0,
         ended: None,
         sides: [Side::NONE; 2],
@@ -196,10 +198,20 @@ pub(crate) fn create(by: &Cell, cells: [&'static Cell; 2], request: &ChannelRequ
         first.cell().channel_ends.fetch_sub(1, Ordering::SeqCst);
     })?;
     let sides = [first, second];
-    let ChannelRequest { name, shape, rate_per_s, burst, reserved: _ } = *request;
+    let ChannelRequest { name, shape, rate_per_s, burst, pair } = *request;
     by.channels_begun.fetch_add(1, Ordering::SeqCst);
-    *channel =
-        Channel { creator: Some(by.slot), failed: None, name, shape, rate_per_s, burst, made: 0, ended: None, sides };
+    *channel = Channel {
+        creator: Some(by.slot),
+        failed: None,
+        name,
+        shape,
+        rate_per_s,
+        burst,
+        pair,
+        made: 0,
+        ended: None,
+        sides,
+    };
     Ok(u64::from(number))
 }
 
@@ -313,6 +325,8 @@ pub(crate) fn describe(cpu: &Cpu, cell: &Cell, slot: u64) -> Option<(ChannelInfo
         peer_thread: thread.map_or(u32::MAX, |thread| thread as u32),
         peer_node: thread.map_or(0, |thread| cpu::shared(thread).node()),
         address: side.window(),
+        pair: channel.pair,
+        reserved: 0,
     };
     Some((info, next as u64))
 }

@@ -9,7 +9,7 @@ extern crate alloc;
 use alloc::format;
 
 use cell::abi::account::{CellState, CellStatus};
-use cell::abi::call::{Access, NAME_MAX};
+use cell::abi::call::Access;
 use cell::abi::channel::{ChannelInfo, ChannelRequest, Ended, Role, Shape};
 use cell::abi::{Call, ErrorKind, Handle};
 use cell::{calls, time};
@@ -46,10 +46,11 @@ fn main(_: u32) {
 
 const SHAPE: Shape = Shape { capacity: 200, blocks: 5, block_bytes: 4096, reserved: 0 };
 
+/// What all are said to belong to.
+const PAIR: u32 = 0x8000_0007;
+
 fn request(shape: Shape) -> ChannelRequest {
-    let mut name = [0; NAME_MAX];
-    name[..4].copy_from_slice(b"talk");
-    ChannelRequest { name, shape, rate_per_s: 0, burst: 0, reserved: 0 }
+    ChannelRequest { pair: PAIR, ..ChannelRequest::new("talk", shape) }
 }
 
 fn create(sender: Handle, receiver: Handle, shape: Shape) -> Result<u64, cell::abi::Error> {
@@ -135,6 +136,7 @@ fn ending(loaded: &mut Loaded, number: usize, tag: u32, why: Ended) {
     let Some(((mut sender, mut receiver), infos)) = open() else {
         return check("ends can be had", false, format!("{:?}", ends::ends().count()));
     };
+    check_equal("the pairs that ends are told to belong to", [PAIR; 2], infos.map(|info| info.pair));
     windows(&infos);
     let deadline = Some(time::now() + PATIENCE);
     for round in 0..500_u64 {
