@@ -8,15 +8,15 @@ extern crate alloc;
 
 use alloc::format;
 
-use cell::abi::account::{CellState, CellStatus};
+use cell::abi::account::CellState;
 use cell::abi::call::Access;
 use cell::abi::channel::{ChannelInfo, ChannelRequest, Ended, Role, Shape};
 use cell::abi::{Call, ErrorKind, Handle};
 use cell::{calls, time};
 use channels::{Bell, BlockingReceiver, BlockingSender, Message, WaitError, cell as ends};
 use test_cells::parrot::{CLOSE, EXIT, SCRIBBLE, SILENCE};
-use test_cells::system::Loaded;
-use test_cells::{check, check_equal, check_refused, finish_machine, pump};
+use test_cells::system::{Loaded, run, status};
+use test_cells::{check, check_equal, check_refused, pump};
 
 cell::entry!(main);
 
@@ -24,24 +24,15 @@ cell::entry!(main);
 const PATIENCE: u64 = 2_000_000_000;
 
 fn main(_: u32) {
-    match Loaded::from_manifest().and_then(|loaded| loaded.commit().map(|_| loaded)) {
-        Ok(mut loaded) => {
-            refusals(&loaded);
-            let endings = [
-                (EXIT, Ended::Exited),
-                (SCRIBBLE, Ended::Faulted),
-                (CLOSE, Ended::Closed),
-                (SILENCE, Ended::Destroyed),
-            ];
-            for (number, (tag, why)) in endings.into_iter().enumerate() {
-                ending(&mut loaded, number, tag, why);
-                pump();
-            }
+    run(|loaded| {
+        refusals(loaded);
+        let endings =
+            [(EXIT, Ended::Exited), (SCRIBBLE, Ended::Faulted), (CLOSE, Ended::Closed), (SILENCE, Ended::Destroyed)];
+        for (number, (tag, why)) in endings.into_iter().enumerate() {
+            ending(loaded, number, tag, why);
+            pump();
         }
-        Err(why) => check("the system starts", false, why),
-    }
-    pump();
-    finish_machine()
+    })
 }
 
 const SHAPE: Shape = Shape { capacity: 200, blocks: 5, block_bytes: 4096, reserved: 0 };
@@ -55,10 +46,6 @@ fn request(shape: Shape) -> ChannelRequest {
 
 fn create(sender: Handle, receiver: Handle, shape: Shape) -> Result<u64, cell::abi::Error> {
     calls::channel_create(sender, receiver, &request(shape)).map(|()| 0)
-}
-
-fn status(cell: Handle) -> CellStatus {
-    calls::cell_status(cell).unwrap_or_default()
 }
 
 /// What is not right is refused, and nothing is left of it.
