@@ -140,8 +140,20 @@ pub struct ChannelRequest {
     pub rate_per_s: u64,
     /// Messages that it may send at once beyond that.
     pub burst: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// The two ways of a two-way channel have the same number, which no other channel between the same two cells has; 0: it goes one way only. The kernel only
+    /// says it.
+    pub pair: u32,
+}
+
+impl ChannelRequest {
+    /// A one-way channel without a contract. Of a name that is too long as much is taken as there is room for.
+    #[must_use]
+    pub fn new(name: &str, shape: Shape) -> Self {
+        let mut bytes = [0; NAME_MAX];
+        let length = (0..=NAME_MAX.min(name.len())).rfind(|end| name.is_char_boundary(*end)).unwrap_or(0);
+        bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+        Self { name: bytes, shape, rate_per_s: 0, burst: 0, pair: 0 }
+    }
 }
 
 /// What [`crate::Call::ChannelInfo`] writes.
@@ -174,10 +186,14 @@ pub struct ChannelInfo {
     pub peer_node: u32,
     /// Where the half is that this end writes. The peer's is [`crate::layout::CHANNEL_PEER_OFFSET`] above it.
     pub address: u64,
+    /// As in the request.
+    pub pair: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 const _: () = assert!(size_of::<ChannelRequest>() == 64, "the layout is part of the contract");
-const _: () = assert!(size_of::<ChannelInfo>() == 128, "the layout is part of the contract");
+const _: () = assert!(size_of::<ChannelInfo>() == 136, "the layout is part of the contract");
 
 #[cfg(test)]
 mod tests {
@@ -207,6 +223,17 @@ mod tests {
         ] {
             assert!(!bad.is_valid(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_request_has_a_name_that_fits_and_is_text() {
+        let shape = Shape { capacity: 1, ..Shape::default() };
+        assert_eq!(&ChannelRequest::new("talk", shape).name[..5], b"talk\0");
+        let whole = "thirty-two-letters-are-not-many.";
+        assert_eq!(ChannelRequest::new(whole, shape).name, whole.as_bytes());
+        assert_eq!(ChannelRequest::new("thirty-two-letters-are-not-many.s", shape).name, whole.as_bytes());
+        let cut = ChannelRequest::new("thirty-two-letters-are-not-many\u{e9}", shape);
+        assert_eq!(&cut.name[30..], b"y\0", "half a letter is none");
     }
 
     #[test]

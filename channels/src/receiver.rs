@@ -99,19 +99,13 @@ impl Receiver {
     /// The sender does not follow the protocol, and none was received. What it sent before that is received first.
     #[inline]
     pub fn receive_batch(&mut self, messages: &mut [Message]) -> Result<usize, Broken> {
-        let mut count = 0;
-        for place in messages {
-            match self.find() {
-                Ok(Some((tag, line))) => copy_to(tag, line, place),
-                Ok(None) => break,
-                Err(broken) if count == 0 => return Err(broken),
-                Err(_) => break,
+        let most = messages.len();
+        let mut places = messages.iter_mut();
+        self.take_each(most, |tag, line| {
+            if let Some(place) = places.next() {
+                copy_to(tag, line, place);
             }
-            self.consume();
-            count += 1;
-        }
-        self.grant_batch();
-        Ok(count)
+        })
     }
 
     /// Receives as many messages as there are, but at most `most`, and hands each to `take`; returns how many. Spares what copying a batch costs.
@@ -120,10 +114,16 @@ impl Receiver {
     /// As for [`receive_batch`](Self::receive_batch).
     #[inline]
     pub fn receive_each(&mut self, most: usize, mut take: impl FnMut(Message)) -> Result<usize, Broken> {
+        self.take_each(most, |tag, line| take(copy(tag, line)))
+    }
+
+    /// Hands the tags and slots of as many messages as there are, but at most `most`, to `take`; returns how many.
+    #[inline]
+    fn take_each(&mut self, most: usize, mut take: impl FnMut(u32, ReadLine<'_>)) -> Result<usize, Broken> {
         let mut count = 0;
         while count < most {
             match self.find() {
-                Ok(Some((tag, line))) => take(copy(tag, line)),
+                Ok(Some((tag, line))) => take(tag, line),
                 Ok(None) => break,
                 Err(broken) if count == 0 => return Err(broken),
                 Err(_) => break,

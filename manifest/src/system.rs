@@ -50,6 +50,8 @@ pub struct Channel {
     pub block_bytes: u32,
     /// What the sender is promised, and held to; without it, as much as the receiver can take.
     pub contract: Option<Contract>,
+    /// The two ways of a two-way channel have the same number, which no other has: from 1 to [`limits::CHANNELS_MAX`]. 0: it goes one way only.
+    pub pair: u32,
 }
 
 /// What a sender may send.

@@ -140,9 +140,6 @@ impl Caller<'_> {
         for (argument, (place, handle)) in cells.iter_mut().zip([sender, receiver]).enumerate() {
             let argument = argument as u8;
             *place = self.target(handle, Rights::CONNECT).map_err(|error| Error { argument, ..error })?;
-            if !place.life.is_new() && !place.life.is_running() {
-                return Err(Error::new(ErrorKind::WrongState, argument, handle));
-            }
         }
         if core::ptr::eq(cells[0], cells[1]) {
             return Err(Error::new(ErrorKind::OutOfRange, 1, receiver));
@@ -158,11 +155,16 @@ impl Caller<'_> {
             block_bytes: word(rest, 8),
             reserved: word(rest, 12),
         };
-        let (rate_per_s, burst, reserved) = (long(rest, 16), word(rest, 24), word(rest, 28));
-        if text.trim_end_matches('\0').contains(char::is_control) || !shape.is_valid() || reserved != 0 {
+        let (rate_per_s, burst, pair) = (long(rest, 16), word(rest, 24), word(rest, 28));
+        if text.trim_end_matches('\0').contains(char::is_control) || !shape.is_valid() {
             return Err(Error::new(ErrorKind::Malformed, 2, address));
         }
-        channels::create(self.cell, cells, &ChannelRequest { name, shape, rate_per_s, burst, reserved })
+        let request = ChannelRequest { name, shape, rate_per_s, burst, pair };
+        channels::create(self.cell, cells, &request).map_err(|error| {
+            // It knows which cell is to blame, but not by which handle the caller does.
+            let value = [sender, receiver].get(usize::from(error.argument)).copied().unwrap_or(error.value);
+            Error { value, ..error }
+        })
     }
 
     #[inline(never)]
@@ -491,6 +493,7 @@ fn channel_info_bytes(info: &ChannelInfo) -> [u8; size_of::<ChannelInfo>()] {
         pair(info.peer_cell, info.is_whole),
         pair(info.peer_thread, info.peer_node),
         info.address,
+        pair(info.pair, info.reserved),
     ];
     let (names, numbers) = bytes.split_at_mut(2 * abi::call::NAME_MAX);
     names[..abi::call::NAME_MAX].copy_from_slice(&info.name);

@@ -63,8 +63,9 @@ pub(crate) struct Cell {
     pub(crate) short_periods: AtomicU64,
     /// The muxers' count of them when it was looked at last.
     pub(crate) short_periods_seen: AtomicU32,
-    /// Ends of channels that it has, or that are being taken down, and channels that it began and that are not whole yet.
+    /// Ends of channels that it has, those that are being taken down included.
     pub(crate) channel_ends: AtomicU32,
+    /// Channels that it began and that are not whole yet.
     pub(crate) channels_begun: AtomicU32,
     /// Attempts that were refused for want of a handle or a right.
     pub(crate) refused: AtomicU64,

@@ -81,6 +81,7 @@ struct Channel {
     shape: Shape,
     rate_per_s: u64,
     burst: u32,
+    pair: u32,
     /// Pages that were made of both halves.
     made: u64,
     ended: Option<Ended>,
@@ -96,6 +97,7 @@ impl Channel {
         shape: Shape { capacity: 0, blocks: 0, block_bytes: 0, reserved: 0 },
         rate_per_s: 0,
         burst: 0,
+        pair: 0,
         made: 0,
         ended: None,
         sides: [Side::NONE; 2],
@@ -138,7 +140,7 @@ impl Channel {
     }
 
     /// Whoever began it has no more to do with it.
-    fn is_begun(&mut self, by: &Cell) {
+    fn let_go(&mut self, by: &Cell) {
         self.creator = None;
         by.channels_begun.fetch_sub(1, Ordering::SeqCst);
     }
@@ -189,28 +191,45 @@ pub(crate) fn create(by: &Cell, cells: [&'static Cell; 2], request: &ChannelRequ
         channel.is_free().then_some((number as u16, channel))
     });
     let (number, mut channel) = free.ok_or(full)?;
-    let mut sides = [Side::NONE; 2];
-    for (role, cell) in [Role::Sender, Role::Receiver].into_iter().zip(cells) {
-        let end = Object::Channel(End { channel: number, role });
-        match cell.handles.lock().insert(end, Rights::OBSERVE) {
-            Ok(handle) => {
-                cell.channel_ends.fetch_add(1, Ordering::SeqCst);
-                sides[role as usize] = Side { cell: cell.slot, handle, hart: 0, stage: Stage::Here };
-            }
-            Err(error) => {
-                for side in sides.iter().filter(|side| !side.is_gone()) {
-                    side.cell().handles.lock().remove(side.handle);
-                    side.cell().channel_ends.fetch_sub(1, Ordering::SeqCst);
-                }
-                return Err(error);
-            }
-        }
-    }
-    let ChannelRequest { name, shape, rate_per_s, burst, reserved: _ } = *request;
+    let [sender, receiver] = cells;
+    let first = give_end(sender, End { channel: number, role: Role::Sender })?;
+    let second = give_end(receiver, End { channel: number, role: Role::Receiver }).inspect_err(|_| {
+        first.cell().handles.lock().remove(first.handle);
+        first.cell().channel_ends.fetch_sub(1, Ordering::SeqCst);
+    })?;
+    let sides = [first, second];
+    let ChannelRequest { name, shape, rate_per_s, burst, pair } = *request;
     by.channels_begun.fetch_add(1, Ordering::SeqCst);
-    *channel =
-        Channel { creator: Some(by.slot), failed: None, name, shape, rate_per_s, burst, made: 0, ended: None, sides };
+    *channel = Channel {
+        creator: Some(by.slot),
+        failed: None,
+        name,
+        shape,
+        rate_per_s,
+        burst,
+        pair,
+        made: 0,
+        ended: None,
+        sides,
+    };
     Ok(u64::from(number))
+}
+
+/// Gives a cell an end of a channel that the caller has locked.
+///
+/// # Errors
+/// Its handles are used up, or it ends or is destroyed. Who ends a cell first marks it so and then looks for its ends, and here it is the other way round: so of
+/// two at the same instant one sees the other. The handles stay locked, so that they are not those of the next cell in this place.
+fn give_end(cell: &'static Cell, end: End) -> Result<Side, Error> {
+    let mut handles = cell.handles.lock();
+    let handle = handles.insert(Object::Channel(end), Rights::OBSERVE)?;
+    cell.channel_ends.fetch_add(1, Ordering::SeqCst);
+    if !cell.life.is_new() && !cell.life.is_running() {
+        handles.remove(handle);
+        cell.channel_ends.fetch_sub(1, Ordering::SeqCst);
+        return Err(Error::new(ErrorKind::WrongState, end.role as u8, 0));
+    }
+    Ok(Side { cell: cell.slot, handle, hart: 0, stage: Stage::Here })
 }
 
 /// Makes the next pages of a channel that `by` began.
@@ -227,12 +246,12 @@ pub(crate) fn build(cpu: &mut Cpu, by: &Cell, number: u64) -> Result<u64, Error>
         for role in [Role::Sender, Role::Receiver] {
             take_down(cpu, &mut channel, role, true)?;
         }
-        channel.is_begun(by);
+        channel.let_go(by);
         return Err(channel.failed.unwrap_or(Error::new(ErrorKind::ChannelEnded, 0, why as u64)));
     }
     for _ in 0..STEP {
         if channel.is_whole() {
-            channel.is_begun(by);
+            channel.let_go(by);
             channel.tell(cpu, Role::Sender);
             channel.tell(cpu, Role::Receiver);
             return Ok(0);
@@ -280,9 +299,15 @@ fn make_page(cpu: &mut Cpu, channel: &Channel) -> Result<(), Error> {
 
 /// The first end that a cell has in a slot of its handles or a later one, and the slot after it.
 pub(crate) fn describe(cpu: &Cpu, cell: &Cell, slot: u64) -> Option<(ChannelInfo, u64)> {
-    let first = usize::try_from(slot).ok()?;
-    let (slot, handle) = cell.handles.lock().find(first, |object| matches!(object, Object::Channel(_)))?;
-    let (channel, role) = find(cell, handle.register()).ok()?;
+    let mut next = usize::try_from(slot).ok()?;
+    let (channel, role) = loop {
+        let (slot, handle) = cell.handles.lock().find(next, |object| matches!(object, Object::Channel(_)))?;
+        next = slot + 1;
+        // Otherwise another hart of the cell has closed it since.
+        if let Ok(found) = find(cell, handle.register()) {
+            break found;
+        }
+    };
     let (side, peer) = (&channel.sides[role as usize], channel.peer(role));
     let entry = cpu.muxing.plan().and_then(|plan| plan.entry(crate::muxing::id_of(peer.cell())));
     let thread = entry.filter(|_| !peer.is_gone()).and_then(|entry| entry.threads.iter().next());
@@ -300,8 +325,10 @@ pub(crate) fn describe(cpu: &Cpu, cell: &Cell, slot: u64) -> Option<(ChannelInfo
         peer_thread: thread.map_or(u32::MAX, |thread| thread as u32),
         peer_node: thread.map_or(0, |thread| cpu::shared(thread).node()),
         address: side.window(),
+        pair: channel.pair,
+        reserved: 0,
     };
-    Some((info, slot as u64 + 1))
+    Some((info, next as u64))
 }
 
 /// Rings at the other end.
@@ -326,7 +353,8 @@ pub(crate) fn bind(cell: &Cell, handle: u64, hart: u64) -> Result<u64, Error> {
     Ok(0)
 }
 
-/// The cell and the hart at the other end of a channel on which an end of this role sends, and the handle by which they know it.
+/// For an end that has this role: the cell and the hart at the other end of its channel, and the handle by which those know it. `argument` is where the call
+/// has the handle, for errors.
 pub(crate) fn peer(
     cell: &Cell,
     handle: u64,
@@ -358,12 +386,11 @@ pub(crate) fn close(cpu: &mut Cpu, cell: &Cell, handle: u64) -> Result<u64, Erro
 /// A cell has ended: those at the other ends of its channels are told.
 pub(crate) fn cell_ended(cpu: &mut Cpu, cell: &Cell, state: CellState) {
     let why = if state == CellState::Faulted { Ended::Faulted } else { Ended::Exited };
-    each_end(cell, |channel, role| {
+    // No visit fails.
+    let _ = each_end(cell, |channel, role| {
         channel.end(cpu, role, why);
         Ok(())
-    })
-    // It never fails.
-    .unwrap_or(());
+    });
 }
 
 /// A cell is being destroyed, and no hardware thread has it loaded: its ends are taken down.
@@ -372,7 +399,7 @@ pub(crate) fn cell_destroyed(cpu: &mut Cpu, cell: &Cell) -> Result<(), Error> {
         for place in &ALL {
             let mut channel = place.lock();
             if channel.creator == Some(cell.slot) {
-                channel.is_begun(cell);
+                channel.let_go(cell);
                 channel.ended = channel.ended.or(Some(Ended::Unfinished));
             }
         }

@@ -61,7 +61,8 @@ pub(crate) fn until(cpu: &mut Cpu, frame: &mut Frame, at: u64, is_waited_for: bo
     let state = states().deepest(at.saturating_sub(cpu.now()), spare);
     *frame = state.map_or_else(|| cpu.idle_frame(), |state| cpu.sleep_frame(state.hint));
     cpu.slept = state;
-    if at == u64::MAX { at } else { at - state.map_or(0, State::wake_ns) }
+    // Another hardware thread may meanwhile have found that the state takes longer than there is time.
+    if at == u64::MAX { at } else { at.saturating_sub(state.map_or(0, State::wake_ns)) }
 }
 
 /// An interrupt came: whether it woke the hardware thread later than was thought.

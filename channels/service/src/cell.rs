@@ -168,25 +168,19 @@ impl fmt::Display for ConnectError {
 
 impl core::error::Error for ConnectError {}
 
-/// Two ends that are whole and that nobody has, one of each role, to the same peer.
+/// The two ends of a two-way channel that is whole and that nobody has.
 fn next_pair(wanted: &str, is_peer: &impl Fn(u32) -> bool) -> Option<(ChannelInfo, ChannelInfo)> {
     let is_free = |end: &ChannelInfo| {
         is_peer(end.peer_cell) && name(&end.name) == wanted && end.is_whole == 1 && end.ended == 0 && !is_taken(end)
     };
-    let outs = ends().filter(|end| end.role == Role::Sender as u32 && is_free(end));
+    let outs = ends().filter(|end| end.role == Role::Sender as u32 && end.pair != 0 && is_free(end));
     outs.into_iter().find_map(|out| {
         let is_back = |end: &ChannelInfo| {
-            end.role == Role::Receiver as u32 && end.peer_cell == out.peer_cell && belong_together(&out, end)
+            end.role == Role::Receiver as u32 && end.peer_cell == out.peer_cell && end.pair == out.pair
         };
         let back = ends().find(|end| is_back(end) && is_free(end))?;
         Some((out, back))
     })
-}
-
-/// Whether two channels between the same cells were made as one. A burst without a rate limits nothing: who makes several two-way
-/// channels of one name between the same two cells tells them apart by that.
-const fn belong_together(out: &ChannelInfo, back: &ChannelInfo) -> bool {
-    out.rate_per_s != 0 || back.rate_per_s != 0 || out.burst == back.burst
 }
 
 /// Where clients come in: the two-way channels of one name. It is also what a server waits by, so that it sees new ones.

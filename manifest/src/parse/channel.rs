@@ -22,10 +22,10 @@ pub(super) fn read_all(mistakes: &mut Mistakes<'_>, top: &Section<'_, '_>, cells
         );
         return Vec::new();
     };
-    let mut channels = Vec::new();
+    let (mut channels, mut pairs) = (Vec::new(), 0);
     for entry in entries.iter() {
         if let Some(table) = table(mistakes, entry, "[[channel]]") {
-            channels.extend(read(mistakes, table, entry, cells).into_iter().flatten());
+            channels.extend(read(mistakes, table, entry, cells, &mut pairs).into_iter().flatten());
         }
         if channels.len() > limits::CHANNELS_MAX {
             let most = limits::CHANNELS_MAX;
@@ -36,11 +36,13 @@ pub(super) fn read_all(mistakes: &mut Mistakes<'_>, top: &Section<'_, '_>, cells
     channels
 }
 
+/// `pairs`: how many two-way channels there are already.
 fn read(
     mistakes: &mut Mistakes<'_>,
     channel: &DeTable<'_>,
     entry: &Spanned<DeValue<'_>>,
     cells: &[&str],
+    pairs: &mut u32,
 ) -> Option<Vec<Channel>> {
     let known = ["name", "from", "to", "capacity", "two-way", "bulk", "contract"];
     let section = Section::new(mistakes, channel, entry.span(), "[[channel]]", &known);
@@ -58,6 +60,8 @@ fn read(
             mistakes.add(&entry.span(), format!("a channel connects two cells, and `{one}` is one"));
             continue;
         }
+        *pairs += u32::from(is_two_way);
+        let pair = if is_two_way { *pairs } else { 0 };
         let channel = |from: &String, to: &String| Channel {
             name: name.clone(),
             from: from.clone(),
@@ -66,6 +70,7 @@ fn read(
             blocks,
             block_bytes,
             contract,
+            pair,
         };
         channels.push(channel(one, other));
         if is_two_way {

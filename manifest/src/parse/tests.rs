@@ -357,20 +357,21 @@ fn channels_go_from_each_to_each_and_back() {
     let text =
         with_channel("from = [\"a\", \"root\"]\nto = \"b\"\ntwo-way = true\ncontract = { rate = 1000, burst = 4 }");
     let system = parse(&text, "s.toml").expect("it is good");
-    let ways: Vec<(&str, &str, Option<u32>)> = system
+    let ways: Vec<(&str, &str, Option<u32>, u32)> = system
         .channels
         .iter()
         .map(|channel| {
             let rate = channel.contract.map(|contract| contract.rate_per_s);
-            (channel.from.as_str(), channel.to.as_str(), rate)
+            (channel.from.as_str(), channel.to.as_str(), rate, channel.pair)
         })
         .collect();
-    let expected = [("a", "b", Some(1000)), ("b", "a", None), ("root", "b", Some(1000)), ("b", "root", None)];
+    let expected =
+        [("a", "b", Some(1000), 1), ("b", "a", None, 1), ("root", "b", Some(1000), 2), ("b", "root", None, 2)];
     assert_eq!(ways, expected);
     assert_eq!((system.channels[0].capacity, system.channels[0].blocks), (64, 0));
     let text = with_channel("from = \"a\"\nto = \"b\"\ncapacity = 1\nbulk = { blocks = 3, size = \"8 KiB\" }");
     let channel = parse(&text, "s.toml").expect("it is good").channels.remove(0);
-    assert_eq!((channel.capacity, channel.blocks, channel.block_bytes), (1, 3, 8192));
+    assert_eq!((channel.capacity, channel.blocks, channel.block_bytes, channel.pair), (1, 3, 8192, 0));
 }
 
 #[test]

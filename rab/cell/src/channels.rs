@@ -5,7 +5,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::abi::Handle;
-use crate::abi::call::NAME_MAX;
 use crate::abi::channel::{ChannelRequest, Shape};
 use cell::calls;
 use manifest::Channel;
@@ -27,19 +26,11 @@ pub fn connect<'a>(
 }
 
 fn request(channel: &Channel) -> ChannelRequest {
-    let mut name = [0; NAME_MAX];
-    let length = channel.name.len().min(NAME_MAX);
-    name[..length].copy_from_slice(&channel.name.as_bytes()[..length]);
+    let Channel { capacity, blocks, block_bytes, .. } = *channel;
     ChannelRequest {
-        name,
-        shape: Shape {
-            capacity: channel.capacity,
-            blocks: channel.blocks,
-            block_bytes: channel.block_bytes,
-            reserved: 0,
-        },
         rate_per_s: channel.contract.map_or(0, |contract| u64::from(contract.rate_per_s)),
         burst: channel.contract.map_or(0, |contract| contract.burst),
-        reserved: 0,
+        pair: channel.pair,
+        ..ChannelRequest::new(&channel.name, Shape { capacity, blocks, block_bytes, reserved: 0 })
     }
 }

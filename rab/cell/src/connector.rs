@@ -5,7 +5,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::abi::Handle;
-use crate::abi::call::NAME_MAX;
 use crate::abi::channel::{ChannelRequest, Shape};
 use cell::calls;
 use names_contract::NoChannel;
@@ -21,6 +20,9 @@ const TERMS: Terms = Terms { share: 4, suspended: 0 };
 
 /// Messages that such a channel holds: as many as fit into a page.
 const CAPACITY: u32 = 60;
+
+/// Pairs of channels made on demand have numbers from here on, which are none of the manifest's.
+const PAIRS: u32 = 1 << 31;
 
 /// Serves who may ask.
 #[derive(Debug)]
@@ -80,16 +82,9 @@ impl Maker {
             found.map(|(_, handle)| *handle).ok_or(NoChannel::NoCell { place: wanted })
         };
         let (one, other) = (handle(one)?, handle(other)?);
-        let mut bytes = [0; NAME_MAX];
-        let length = name.len().min(NAME_MAX);
-        bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
         let request = ChannelRequest {
-            name: bytes,
-            shape: Shape { capacity: CAPACITY, blocks: 0, block_bytes: 0, reserved: 0 },
-            rate_per_s: 0,
-            // Without a rate it limits nothing. It says which two channels belong together.
-            burst: 1 + (self.made + self.refused) as u32,
-            reserved: 0,
+            pair: PAIRS | (self.made + self.refused) as u32,
+            ..ChannelRequest::new(name, Shape { capacity: CAPACITY, ..Shape::default() })
         };
         for (from, to) in [(one, other), (other, one)] {
             calls::channel_create(from, to, &request)

@@ -90,13 +90,13 @@ impl Live {
         let elapsed = now.saturating_sub(self.at);
         self.at = now;
         self.seen.resize(members.len(), (0, 0));
-        let mut line = format!("{:6.1} s", since_start as f64 / 1e9);
+        let mut parts = Vec::new();
         for (member, seen) in members.iter().zip(&mut self.seen) {
             let name = &member.spec.name;
             let (time, beats) = (member.time_ns(), member.heartbeats());
             let (new_time, new_beats) = (time.saturating_sub(seen.0), beats.saturating_sub(seen.1));
             *seen = (time, beats);
-            line += &if member.is_running() {
+            parts.push(if member.is_running() {
                 let all = elapsed as f64 * f64::from(member.harts());
                 let (mask, part) = (threads(member.claim.threads), percent(new_time as f64, all));
                 let budget = match member.claim.policy {
@@ -108,14 +108,27 @@ impl Live {
                 format!(" | {name} @{mask} {part}{budget} {}", rate(new_beats as f64, elapsed))
             } else {
                 format!(" | {name} {}", member.fate.brief())
-            };
+            });
         }
-        if line.chars().count() > LIVE_MAX {
-            line = line.chars().take(LIVE_MAX - 2).collect();
-            line += "..";
-        }
-        line
+        folded(format!("{:6.1} s", since_start as f64 / 1e9), &parts, LIVE_MAX)
     }
+}
+
+/// A line with as many of these parts as it has characters for, and how many more there are.
+fn folded(mut line: String, parts: &[String], most: usize) -> String {
+    let width = |text: &str| text.chars().count();
+    let mut left = most.saturating_sub(width(&line));
+    if parts.iter().map(|part| width(part)).sum::<usize>() <= left {
+        return line + &parts.concat();
+    }
+    left = left.saturating_sub(format!(" | +{}", parts.len()).len());
+    let mut shown = 0;
+    for part in parts {
+        let Some(rest) = left.checked_sub(width(part)) else { break };
+        line += part;
+        (left, shown) = (rest, shown + 1);
+    }
+    line + &format!(" | +{}", parts.len() - shown)
 }
 
 /// How each cell does, for the command `cells`.
@@ -211,4 +224,21 @@ pub fn summary(info: &MachineInfo, elapsed: u64, root: &Member, members: &[Membe
         lines.push(format!("  {lost} activations were not seen and are not in the skew"));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_line_that_is_too_long_says_how_many_cells_it_leaves_out() {
+        let parts = [" | names 1%", " | \u{e4} 2%", " | gone"].map(String::from);
+        let line = |most| folded(String::from("1 s"), &parts, most);
+        let whole = "1 s | names 1% | \u{e4} 2% | gone";
+        assert_eq!(line(whole.chars().count()), whole);
+        assert_eq!(line(whole.chars().count() - 1), "1 s | names 1% | \u{e4} 2% | +1");
+        assert_eq!(line(25), "1 s | names 1% | +2");
+        assert_eq!(line(19), "1 s | names 1% | +2");
+        assert_eq!(line(18), "1 s | +3");
+    }
 }

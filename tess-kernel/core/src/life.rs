@@ -6,6 +6,7 @@ use abi::account::CellState;
 use abi::{Error, ErrorKind};
 
 /// A slot of the cell table: free, or a cell in some state with a code. One word, so that state and code change together.
+/// All in one order with what others publish before they look here, which costs nothing where every step is a locked instruction anyhow.
 #[derive(Debug)]
 pub struct Life(AtomicU64);
 
@@ -36,7 +37,7 @@ impl Life {
 
     fn step(&self, from: impl Fn(u64) -> bool, to: u64) -> Result<(), Error> {
         self.0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| from(now).then_some(to))
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| from(now).then_some(to))
             .map(|_| ())
             .map_err(refused)
     }
@@ -72,25 +73,25 @@ impl Life {
 
     /// After destruction: the slot is free.
     pub fn free(&self) {
-        self.0.store(FREE, Ordering::Release);
+        self.0.store(FREE, Ordering::SeqCst);
     }
 
     /// Whether the cell may run.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.0.load(Ordering::Acquire) == word(CellState::Running, 0)
+        self.0.load(Ordering::SeqCst) == word(CellState::Running, 0)
     }
 
     /// Whether the slot has a cell that was not yet started.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        self.0.load(Ordering::Acquire) == word(CellState::New, 0)
+        self.0.load(Ordering::SeqCst) == word(CellState::New, 0)
     }
 
     /// State and code, or none for a slot that is free or being freed.
     #[must_use]
     pub fn get(&self) -> Option<(CellState, u64)> {
-        let now = self.0.load(Ordering::Acquire);
+        let now = self.0.load(Ordering::SeqCst);
         CellState::from_number((now & 0xff) as u32).map(|state| (state, now >> 8))
     }
 }

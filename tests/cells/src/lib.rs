@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use cell::abi::{Error, ErrorKind};
 use cell::console::Quoted;
-use cell::{calls, println};
+use cell::{calls, println, time};
 
 static FAILED: AtomicU64 = AtomicU64::new(0);
 
@@ -69,6 +69,22 @@ pub fn finish_machine() -> ! {
 /// For root programs: moves what was written to the console.
 pub fn pump() {
     while calls::console_pump().is_ok_and(|moved| moved > 0) {}
+}
+
+/// Looks at the clock that are farther apart than this had a suspension in between, in ns.
+const GAP_NS: u64 = 3_000;
+
+/// Uses so much time: what goes by while the cell is suspended does not count.
+pub fn work(span_ns: u64) {
+    let (mut last, mut got) = (time::now(), 0);
+    while got < span_ns {
+        let now = time::now();
+        if now - last < GAP_NS {
+            got += now - last;
+        }
+        last = now;
+        core::hint::spin_loop();
+    }
 }
 
 /// A small random number generator (xorshift64*): the same numbers in every run.

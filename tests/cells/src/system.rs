@@ -4,12 +4,38 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use cell::abi::account::CellStatus;
 use cell::abi::plan::{PlanEntry, PlanHeader};
 use cell::abi::{ErrorKind, Handle};
 use cell::{calls, time};
 use rab_cell::archive::Archive;
 use rab_cell::promise::Claim;
 use rab_cell::supervisor::place_in_plan;
+
+use crate::{check, finish_machine, pump};
+
+/// A whole root program: runs all cells of the manifest, calls `body`, and gives the verdict.
+pub fn run(body: impl FnOnce(&mut Loaded)) -> ! {
+    match Loaded::from_manifest().and_then(|loaded| loaded.commit().map(|_| loaded)) {
+        Ok(mut loaded) => body(&mut loaded),
+        Err(why) => check("the system starts", false, why),
+    }
+    pump();
+    finish_machine()
+}
+
+/// What is counted of a cell; all zero if it is none.
+#[must_use]
+pub fn status(cell: Handle) -> CellStatus {
+    calls::cell_status(cell).unwrap_or_default()
+}
+
+/// Sleeps until an instant, whatever else happens.
+pub fn sleep_until(instant: u64) {
+    while time::now() < instant {
+        let _ = calls::park(instant);
+    }
+}
 
 /// The cells of the manifest, loaded.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
-//! `cargo xtask mutations`: shows that the muxer's tests notice mistakes, by making them.
+//! `cargo xtask mutations`: shows that tests notice mistakes, by making them.
 
 mod list;
+mod subject;
 mod trial;
 mod workshop;
 
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use crate::machine;
 use crate::project::Project;
@@ -20,6 +22,7 @@ use crate::screen::Screen;
 use crate::session::Interrupts;
 
 use list::Mutation;
+use subject::{SUBJECTS, Subject};
 use trial::Outcome;
 use workshop::{Workshop, Yard};
 
@@ -36,15 +39,18 @@ const TICK: Duration = Duration::from_millis(250);
 /// Without a terminal, how often it is said what is under way.
 const REMINDER: Duration = Duration::from_secs(30);
 
-/// Break the multiplexing algorithm on purpose, one mistake at a time, and say which test notices.
+/// Break the multiplexing algorithm and the channels' protocol on purpose, one mistake at a time, and say which test notices.
 ///
-/// The mistakes are in `muxer/mutations.toml`. Each is made in a copy of the crate outside the tree, whose tests must
+/// The mistakes are in `muxer/mutations.toml` and `channels/mutations.toml`. Each is made in a copy of the crate outside the tree, whose tests must
 /// pass without it. It fails if a mistake survives, or if the list does not fit the code any more. Random tests are
 /// given the same numbers each time, so that the answer is the same each time.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Only mistakes whose names contain this.
     filter: Option<String>,
+    /// Only mistakes in this crate.
+    #[arg(long, value_name = "CRATE", value_parser = PossibleValuesParser::new(SUBJECTS.map(|subject| subject.name)))]
+    of: Option<String>,
     /// Name the mistakes, say why each is one, and run nothing.
     #[arg(long)]
     list: bool,
@@ -54,32 +60,61 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
-    let path = project.root().join("muxer/mutations.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut mutations = list::parse(&text).with_context(|| project.shown(&path))?;
-    mutations.retain(|mutation| arguments.filter.as_ref().is_none_or(|filter| mutation.name.contains(filter)));
-    if mutations.is_empty() {
+    let mut chosen = Vec::new();
+    for subject in SUBJECTS.iter().filter(|subject| arguments.of.as_ref().is_none_or(|of| of == subject.name)) {
+        let path = subject.list(project);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut mutations = list::parse(&text).with_context(|| project.shown(&path))?;
+        mutations.retain(|mutation| arguments.filter.as_ref().is_none_or(|filter| mutation.name.contains(filter)));
+        if !mutations.is_empty() {
+            chosen.push((subject, mutations));
+        }
+    }
+    if chosen.is_empty() {
         bail!("no mistake has such a name; `--list` names them");
     }
     if arguments.list {
-        let width = mutations.iter().map(|mutation| mutation.name.len()).max().unwrap_or(0);
-        for Mutation { name, why, .. } in &mutations {
-            println!("{name:<width$}  {why}");
+        for (subject, mutations) in &chosen {
+            let width = width_of(mutations);
+            println!("In {}:", subject.name);
+            mutations.iter().for_each(|Mutation { name, why, .. }| println!("  {name:<width$}  {why}"));
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let yard = Yard::open(project)?;
-    yard.check(&mutations).with_context(|| format!("{} does not fit the code", project.shown(&path)))?;
-    let processors = machine::host_parallelism() as usize;
-    let jobs = arguments.jobs.map_or(processors / 2, NonZeroUsize::get).clamp(1, mutations.len());
     let interrupts = Interrupts::install()?;
-    let mut screen = Screen::new(true);
-    let workshops = (0..jobs).map(|number| yard.workshop(number, (processors / jobs).max(1), &interrupts));
-    let workshops = workshops.collect::<Result<Vec<_>>>()?;
-    let limit = limit_of(&workshops[0], &mut screen)?;
-    let tally = try_all(&mutations, &workshops, limit, &mut screen)?;
+    let mut tally = Tally::default();
+    for (subject, mutations) in &chosen {
+        println!("In {}:", subject.name);
+        try_subject(project, subject, mutations, arguments.jobs, &interrupts, &mut tally)?;
+    }
     println!("{tally}");
     Ok(if tally.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Tries all these mistakes in a crate.
+fn try_subject(
+    project: &Project,
+    subject: &'static Subject,
+    mutations: &[Mutation],
+    jobs: Option<NonZeroUsize>,
+    interrupts: &Interrupts,
+    tally: &mut Tally,
+) -> Result<()> {
+    let yard = Yard::open(project, subject)?;
+    yard.check(mutations)
+        .with_context(|| format!("{} does not fit the code", project.shown(&subject.list(project))))?;
+    let processors = machine::host_parallelism() as usize;
+    let jobs = jobs.map_or(processors / 2, NonZeroUsize::get).clamp(1, mutations.len());
+    let mut screen = Screen::new(true);
+    let workshops = (0..jobs).map(|number| yard.workshop(number, (processors / jobs).max(1), interrupts));
+    let workshops = workshops.collect::<Result<Vec<_>>>()?;
+    let limit = limit_of(&workshops[0], &mut screen)?;
+    try_all(mutations, &workshops, limit, &mut screen, tally)
+}
+
+/// Columns for their names.
+fn width_of(mutations: &[Mutation]) -> usize {
+    mutations.iter().map(|mutation| mutation.name.len()).max().unwrap_or(0)
 }
 
 /// Builds and tests the unchanged crate, which must pass. Returns how long the tests may take with a mistake.
@@ -104,10 +139,15 @@ fn limit_of(workshop: &Workshop, screen: &mut Screen) -> Result<Duration> {
 }
 
 /// Tries each mistake in one of the workshops, and shows what comes of it.
-fn try_all(mutations: &[Mutation], workshops: &[Workshop], limit: Duration, screen: &mut Screen) -> Result<Tally> {
-    let width = mutations.iter().map(|mutation| mutation.name.len()).max().unwrap_or(0);
+fn try_all(
+    mutations: &[Mutation],
+    workshops: &[Workshop],
+    limit: Duration,
+    screen: &mut Screen,
+    tally: &mut Tally,
+) -> Result<()> {
+    let (width, mut done) = (width_of(mutations), 0);
     let (next, (sender, events)) = (AtomicUsize::new(0), mpsc::channel());
-    let mut tally = Tally::default();
     let mut problem = None;
     std::thread::scope(|scope| {
         for workshop in workshops {
@@ -124,6 +164,7 @@ fn try_all(mutations: &[Mutation], workshops: &[Workshop], limit: Duration, scre
                     let place = under_way.iter().position(|(name, _)| *name == mutation.name);
                     let took = place.map_or(Duration::ZERO, |place| under_way.remove(place).1.elapsed());
                     tally.add(&outcome);
+                    done += 1;
                     let why = if outcome == Outcome::Survived { format!(": {}", mutation.why) } else { String::new() };
                     screen.line(&format!("{:<width$}  {outcome}{why} ({:.0} s)", mutation.name, took.as_secs_f32()));
                 }
@@ -135,11 +176,11 @@ fn try_all(mutations: &[Mutation], workshops: &[Workshop], limit: Duration, scre
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            reminder.show(screen, || progress(tally.all(), mutations.len(), &under_way));
+            reminder.show(screen, || progress(done, mutations.len(), &under_way));
         }
     });
     screen.close();
-    problem.map_or(Ok(tally), Err)
+    problem.map_or(Ok(()), Err)
 }
 
 /// When the live line is due: always on a terminal, which redraws it in place, else seldom.

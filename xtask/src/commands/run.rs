@@ -101,7 +101,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         Options {
             show: true,
             forward: true,
-            limit: arguments.run_for.filter(|_| !arguments.gdb).map(patience),
+            limit: arguments.run_for.filter(|_| !arguments.gdb).map(|run_for| patience(run_for, machine.smp)),
             log: session::log_path(&project.logs(), "run", system.name()),
             symbols: &symbols,
             interrupts: &interrupts,
@@ -110,12 +110,13 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     conclude(project, &outcome)
 }
 
-/// Says what is about to be booted, on which machine, and what its times are worth.
 /// How long a system that was to end after this time is waited for: it goes by its own clock, which may be much slower than ours, and one that hangs never ends.
-fn patience(run_for: Duration) -> Duration {
-    run_for * 30 + Duration::from_secs(60)
+/// In deterministic mode one processor of the host runs all hardware threads in turn, so the machine's time passes the slower the more there are.
+fn patience(run_for: Duration, smp: u32) -> Duration {
+    run_for.saturating_mul(20 * smp).saturating_add(Duration::from_secs(60))
 }
 
+/// Says what is about to be booted, on which machine, and what its times are worth.
 fn announce(project: &Project, system: &System, machine: &Machine, tools: &setup::Tools, took: Duration) {
     let (_, why) = machine::choose_accel(machine.accel, machine.mode);
     eprintln!("Ready after {:.0} s: {}, QEMU {}", took.as_secs_f32(), tools.kernel.label, tools.qemu.label());
@@ -164,7 +165,16 @@ fn conclude(project: &Project, outcome: &Outcome) -> Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
-    use super::seconds;
+    use std::time::Duration;
+
+    use super::{patience, seconds};
+
+    #[test]
+    fn many_hardware_threads_are_waited_for_longer() {
+        assert_eq!(patience(Duration::from_secs(3), 1), Duration::from_secs(120));
+        assert_eq!(patience(Duration::from_secs(3), 64), Duration::from_secs(3_900));
+        assert_eq!(patience(Duration::MAX, 64), Duration::MAX);
+    }
 
     #[test]
     fn a_run_time_is_a_positive_number_of_seconds() {

@@ -71,13 +71,9 @@ impl<const CLAIMS: usize> Claims<CLAIMS> {
 
     /// Gives all claims of a cell up and says how many they were.
     pub(crate) fn died(&mut self, cell: Cell) -> u32 {
-        let mut lost = 0;
-        self.list.retain(|claim| {
-            let goes = claim.owner == cell;
-            lost += u32::from(goes);
-            !goes
-        });
-        lost
+        let before = self.list.len();
+        self.list.retain(|claim| claim.owner != cell);
+        (before - self.list.len()) as u32
     }
 
     pub(crate) fn count(&self, owner: Cell) -> usize {

@@ -131,13 +131,9 @@ impl<const SUBSCRIPTIONS: usize> Subscriptions<SUBSCRIPTIONS> {
 
     /// Ends all subscriptions of a cell and says how many they were.
     pub(crate) fn died(&mut self, cell: Cell) -> u32 {
-        let mut lost = 0;
-        self.list.retain(|subscription| {
-            let goes = subscription.client == cell;
-            lost += u32::from(goes);
-            !goes
-        });
-        lost
+        let before = self.list.len();
+        self.list.retain(|subscription| subscription.client != cell);
+        (before - self.list.len()) as u32
     }
 
     fn of(&self, client: Cell) -> &[Subscription] {

@@ -8,15 +8,15 @@ extern crate alloc;
 
 use alloc::format;
 
-use cell::abi::account::{CellState, CellStatus};
-use cell::abi::call::{Access, NAME_MAX};
+use cell::abi::account::CellState;
+use cell::abi::call::Access;
 use cell::abi::channel::{ChannelInfo, ChannelRequest, Ended, Role, Shape};
 use cell::abi::{Call, ErrorKind, Handle};
 use cell::{calls, time};
 use channels::{Bell, BlockingReceiver, BlockingSender, Message, WaitError, cell as ends};
 use test_cells::parrot::{CLOSE, EXIT, SCRIBBLE, SILENCE};
-use test_cells::system::Loaded;
-use test_cells::{check, check_equal, check_refused, finish_machine, pump};
+use test_cells::system::{Loaded, run, status};
+use test_cells::{check, check_equal, check_refused, pump};
 
 cell::entry!(main);
 
@@ -24,40 +24,28 @@ cell::entry!(main);
 const PATIENCE: u64 = 2_000_000_000;
 
 fn main(_: u32) {
-    match Loaded::from_manifest().and_then(|loaded| loaded.commit().map(|_| loaded)) {
-        Ok(mut loaded) => {
-            refusals(&loaded);
-            let endings = [
-                (EXIT, Ended::Exited),
-                (SCRIBBLE, Ended::Faulted),
-                (CLOSE, Ended::Closed),
-                (SILENCE, Ended::Destroyed),
-            ];
-            for (number, (tag, why)) in endings.into_iter().enumerate() {
-                ending(&mut loaded, number, tag, why);
-                pump();
-            }
+    run(|loaded| {
+        refusals(loaded);
+        let endings =
+            [(EXIT, Ended::Exited), (SCRIBBLE, Ended::Faulted), (CLOSE, Ended::Closed), (SILENCE, Ended::Destroyed)];
+        for (number, (tag, why)) in endings.into_iter().enumerate() {
+            ending(loaded, number, tag, why);
+            pump();
         }
-        Err(why) => check("the system starts", false, why),
-    }
-    pump();
-    finish_machine()
+    })
 }
 
 const SHAPE: Shape = Shape { capacity: 200, blocks: 5, block_bytes: 4096, reserved: 0 };
 
+/// What all are said to belong to.
+const PAIR: u32 = 0x8000_0007;
+
 fn request(shape: Shape) -> ChannelRequest {
-    let mut name = [0; NAME_MAX];
-    name[..4].copy_from_slice(b"talk");
-    ChannelRequest { name, shape, rate_per_s: 0, burst: 0, reserved: 0 }
+    ChannelRequest { pair: PAIR, ..ChannelRequest::new("talk", shape) }
 }
 
 fn create(sender: Handle, receiver: Handle, shape: Shape) -> Result<u64, cell::abi::Error> {
     calls::channel_create(sender, receiver, &request(shape)).map(|()| 0)
-}
-
-fn status(cell: Handle) -> CellStatus {
-    calls::cell_status(cell).unwrap_or_default()
 }
 
 /// What is not right is refused, and nothing is left of it.
@@ -135,6 +123,7 @@ fn ending(loaded: &mut Loaded, number: usize, tag: u32, why: Ended) {
     let Some(((mut sender, mut receiver), infos)) = open() else {
         return check("ends can be had", false, format!("{:?}", ends::ends().count()));
     };
+    check_equal("the pairs that ends are told to belong to", [PAIR; 2], infos.map(|info| info.pair));
     windows(&infos);
     let deadline = Some(time::now() + PATIENCE);
     for round in 0..500_u64 {

@@ -12,21 +12,20 @@ use alloc::string::String;
 
 use cell::abi::plan::PolicyKind;
 use cell::{calls, println, time};
-use test_cells::system::Loaded;
-use test_cells::{check, check_equal, finish_machine, pump};
+use test_cells::system::{Loaded, run, sleep_until};
+use test_cells::{check, check_equal, pump};
 
 cell::entry!(main);
 
 fn main(_: u32) {
-    if let Err(why) = Loaded::from_manifest().and_then(|mut loaded| measure(&mut loaded)) {
-        check("plans can be committed", false, why);
-    }
-    pump();
-    finish_machine()
+    run(|loaded| {
+        if let Err(why) = measure(loaded) {
+            check("plans can be committed", false, why);
+        }
+    })
 }
 
 fn measure(loaded: &mut Loaded) -> Result<(), String> {
-    loaded.commit()?;
     for round in 0..loaded.number("commits", 60) {
         sleep(2_000_000 + round * 7_000);
         let last = loaded.entries.last_mut().filter(|entry| entry.policy == PolicyKind::BestEffort as u32);
@@ -53,8 +52,5 @@ fn measure(loaded: &mut Loaded) -> Result<(), String> {
 }
 
 fn sleep(span: u64) {
-    let until = time::now() + span;
-    while time::now() < until {
-        let _ = calls::park(until);
-    }
+    sleep_until(time::now() + span);
 }

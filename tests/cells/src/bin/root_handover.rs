@@ -8,25 +8,15 @@ extern crate alloc;
 
 use alloc::format;
 
-use cell::abi::Handle;
 use cell::abi::account::CellStatus;
 use cell::{calls, println, time};
-use test_cells::system::Loaded;
-use test_cells::{check, finish_machine, pump};
+use test_cells::system::{Loaded, run, sleep_until, status};
+use test_cells::{check, pump};
 
 cell::entry!(main);
 
 fn main(_: u32) {
-    match Loaded::from_manifest().and_then(|loaded| loaded.commit().map(|_| loaded)) {
-        Ok(loaded) => watch(&loaded),
-        Err(why) => check("the system starts", false, why),
-    }
-    pump();
-    finish_machine()
-}
-
-fn status(cell: Handle) -> CellStatus {
-    calls::cell_status(cell).unwrap_or_default()
+    run(|loaded| watch(loaded))
 }
 
 fn watch(loaded: &Loaded) {
@@ -34,7 +24,7 @@ fn watch(loaded: &Loaded) {
         return check("there are three cells", false, "fewer");
     };
     let all = [requester, answerer, hog];
-    let _ = calls::park(time::now() + 50_000_000);
+    sleep_until(time::now() + 50_000_000);
     let before = all.map(status);
     let until = time::now() + 400_000_000;
     while time::now() < until {

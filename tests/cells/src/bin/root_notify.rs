@@ -11,32 +11,22 @@
 extern crate alloc;
 
 use cell::abi::Handle;
-use cell::abi::account::CellStatus;
 use cell::{calls, println, time};
-use test_cells::system::Loaded;
-use test_cells::{Random, check, check_equal, finish_machine, pump};
+use test_cells::system::{Loaded, run, sleep_until, status};
+use test_cells::{Random, check, check_equal, pump};
 
 cell::entry!(main);
 
 fn main(_: u32) {
-    match Loaded::from_manifest().and_then(|loaded| loaded.commit().map(|_| loaded)) {
-        Ok(loaded) => notify(&loaded, &loaded.cells),
-        Err(why) => check("the system starts", false, why),
-    }
-    pump();
-    finish_machine()
+    run(|loaded| notify(loaded))
 }
 
 fn heartbeats(cell: Handle) -> u64 {
     status(cell).heartbeats
 }
 
-fn status(cell: Handle) -> CellStatus {
-    calls::cell_status(cell).unwrap_or_default()
-}
-
-fn notify(args: &Loaded, cells: &[Handle]) {
-    let Some(target) = cells.first().copied() else {
+fn notify(args: &Loaded) {
+    let Some(target) = args.cells.first().copied() else {
         return check("there is a cell to notify", false, "the manifest has none");
     };
     let rounds = args.number("rounds", 100);
@@ -44,11 +34,11 @@ fn notify(args: &Loaded, cells: &[Handle]) {
     let most = args.number("most", 4_000_000).max(1);
     let mut random = Random(args.number("seed", 1).max(1));
     // It has come to its first sleep.
-    wait_until(time::now() + 20_000_000);
+    sleep_until(time::now() + 20_000_000);
     let (mut lost, mut latest) = (0, 0);
     for round in 0..rounds {
         if round % 4 != 0 {
-            wait_until(time::now() + random.next_number() % most);
+            sleep_until(time::now() + random.next_number() % most);
         }
         let before = heartbeats(target);
         let notified = time::now();
@@ -83,11 +73,5 @@ fn notify(args: &Loaded, cells: &[Handle]) {
         check_equal("inputs that came late", 0, info.late_inputs);
         check_equal("divergences", 0, info.divergences);
         check_equal("missed periods and late activations", 0, status.missed);
-    }
-}
-
-fn wait_until(instant: u64) {
-    while time::now() < instant {
-        let _ = calls::park(instant);
     }
 }

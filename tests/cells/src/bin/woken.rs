@@ -7,12 +7,9 @@
 #![deny(unsafe_code)]
 
 use cell::arguments::number;
-use cell::{calls, events, hart, time};
+use cell::{calls, events, hart};
 
 cell::entry!(main);
-
-/// Looks at the clock that are farther apart than this had a suspension in between, in ns.
-const GAP: u64 = 3_000;
 
 fn main(this: u32) {
     if this != 0 {
@@ -26,14 +23,6 @@ fn main(this: u32) {
             continue;
         }
         hart::heartbeat(1);
-        let (mut last, mut got) = (time::now(), 0);
-        while got < work {
-            let now = time::now();
-            if now - last < GAP {
-                got += now - last;
-            }
-            last = now;
-            core::hint::spin_loop();
-        }
+        test_cells::work(work);
     }
 }

@@ -92,6 +92,24 @@ impl Wait for Sleep {
     }
 }
 
+/// What a call takes on average, in ns. `is_idle`: the client is silent before each.
+fn time_of_calls(is_idle: bool, mut call: impl FnMut(u64)) -> f64 {
+    let calls = if is_idle { IDLE_CALLS } else { CALLS };
+    let mut spent = Duration::ZERO;
+    for value in 0..calls {
+        if is_idle {
+            let silent = Clock::now();
+            while silent.elapsed() < SILENCE {
+                std::hint::spin_loop();
+            }
+        }
+        let start = Clock::now();
+        call(value);
+        spent += start.elapsed();
+    }
+    spent.as_nanos() as f64 / calls as f64
+}
+
 /// The time of a call in ns, by a client that polls, to a server that polls or that sleeps when it is not called.
 pub(super) fn call(processors: [usize; 2], is_idle: bool) -> Box<dyn FnMut() -> f64> {
     Box::new(move || {
@@ -104,21 +122,9 @@ pub(super) fn call(processors: [usize; 2], is_idle: bool) -> Box<dyn FnMut() -> 
             RingLink::new(BlockingSender::new(answers, to_client.clone()), BlockingReceiver::new(asked, to_client));
         let client = move || {
             let mut echo = EchoSync::new(client_link, || Patience::Wait);
-            let calls = if is_idle { IDLE_CALLS } else { CALLS };
-            let mut spent = Duration::ZERO;
-            for value in 0..calls {
-                if is_idle {
-                    let silent = Clock::now();
-                    while silent.elapsed() < SILENCE {
-                        std::hint::spin_loop();
-                    }
-                }
-                let start = Clock::now();
-                assert_eq!(echo.echo(value), Ok(value));
-                spent += start.elapsed();
-            }
+            let time = time_of_calls(is_idle, |value| assert_eq!(echo.echo(value), Ok(value)));
             assert_eq!(echo.leave(), Ok(true));
-            spent.as_nanos() as f64 / calls as f64
+            time
         };
         let server = move || {
             let _ = server_thread.set(std::thread::current());
@@ -141,22 +147,11 @@ pub(super) fn mpsc(processors: [usize; 2], is_idle: bool) -> Box<dyn FnMut() -> 
     Box::new(move || {
         let (asks, asked) = std::sync::mpsc::sync_channel::<u64>(16);
         let (answers, answered) = std::sync::mpsc::sync_channel::<u64>(16);
-        let calls = if is_idle { IDLE_CALLS } else { CALLS };
         let client = move || {
-            let mut spent = Duration::ZERO;
-            for value in 0..calls {
-                if is_idle {
-                    let silent = Clock::now();
-                    while silent.elapsed() < SILENCE {
-                        std::hint::spin_loop();
-                    }
-                }
-                let start = Clock::now();
+            time_of_calls(is_idle, |value| {
                 asks.send(value).expect("the server is there");
                 assert_eq!(answered.recv(), Ok(value));
-                spent += start.elapsed();
-            }
-            spent.as_nanos() as f64 / calls as f64
+            })
         };
         let server = move || {
             while let Ok(value) = asked.recv() {

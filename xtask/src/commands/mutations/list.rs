@@ -87,6 +87,7 @@ impl Mutation {
 mod tests {
     use std::path::Path;
 
+    use super::super::subject::SUBJECTS;
     use super::*;
 
     fn mutation(find: &str) -> Mutation {
@@ -131,15 +132,17 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_the_muxer_fits_its_code() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../muxer");
-        let list = std::fs::read_to_string(root.join("mutations.toml")).expect("the list is there");
-        let list = parse(&list).expect("the list can be read");
-        assert!(list.len() >= 12, "there are only {}", list.len());
-        for mutation in list {
-            let text = std::fs::read_to_string(root.join(&mutation.file)).expect("the file is there");
-            let changed = mutation.apply(&text).expect("it can be made");
-            assert_ne!(changed, text, "`{}` changes nothing", mutation.name);
+    fn each_crates_list_fits_its_code() {
+        for subject in &SUBJECTS {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(subject.name);
+            let list = std::fs::read_to_string(root.join("mutations.toml")).expect("the list is there");
+            let list = parse(&list).expect("the list can be read");
+            assert!(list.len() >= 12, "there are only {} in {}", list.len(), subject.name);
+            for mutation in list {
+                let text = std::fs::read_to_string(root.join(&mutation.file)).expect("the file is there");
+                let changed = mutation.apply(&text).expect("it can be made");
+                assert_ne!(changed, text, "`{}` changes nothing", mutation.name);
+            }
         }
     }
 }

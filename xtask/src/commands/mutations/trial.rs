@@ -18,6 +18,8 @@ use serde_json::Value;
 use crate::process;
 use crate::session::Interrupts;
 
+use super::subject::Subject;
+
 /// How often signals and limits are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -52,6 +54,7 @@ pub(super) struct Trial<'a> {
     /// The crate's folder.
     pub(super) place: &'a Path,
     pub(super) target: &'a Path,
+    pub(super) subject: &'static Subject,
     /// How many tests of a program run at the same time.
     pub(super) threads: usize,
     pub(super) interrupts: &'a Interrupts,
@@ -64,8 +67,9 @@ impl Trial<'_> {
     /// Cargo fails for another reason, or the user interrupts.
     pub(super) fn build(&self) -> Result<Result<Vec<PathBuf>, String>> {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(["test", "--lib", "--tests", "--no-run", "--message-format", "json"]);
+        command.args(["test", "--no-run", "--message-format", "json"]).args(self.subject.targets);
         command.current_dir(self.place).env("CARGO_TARGET_DIR", self.target).env_remove("CARGO_MANIFEST_DIR");
+        command.envs(self.subject.environment.iter().copied());
         let (mut programs, mut refusal, mut rest) = (Vec::new(), None, String::new());
         let ending = self.attend(&mut command, None, |line| {
             match serde_json::from_str::<Value>(line) {
@@ -227,6 +231,7 @@ fn stem(program: &Path) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::subject::SUBJECTS;
     use super::*;
 
     #[test]
@@ -262,7 +267,7 @@ mod tests {
     fn a_program_is_stopped_at_the_first_failure_or_at_the_deadline() {
         let interrupts = Interrupts::none();
         let here = std::env::temp_dir();
-        let trial = Trial { place: &here, target: &here, threads: 1, interrupts: &interrupts };
+        let trial = Trial { place: &here, target: &here, subject: &SUBJECTS[0], threads: 1, interrupts: &interrupts };
         let shell = |script: &str| {
             let mut command = Command::new("sh");
             command.args(["-c", script]);

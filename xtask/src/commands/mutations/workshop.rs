@@ -13,10 +13,8 @@ use crate::project::Project;
 use crate::session::Interrupts;
 
 use super::list::Mutation;
+use super::subject::Subject;
 use super::trial::{Outcome, Trial};
-
-/// The crate.
-const CRATE: &str = "muxer";
 
 /// The file that says which process a yard belongs to.
 const OWNER: &str = "owner";
@@ -28,6 +26,7 @@ pub(super) struct Yard {
     place: PathBuf,
     /// Where copies are built; this stays.
     target: PathBuf,
+    subject: &'static Subject,
 }
 
 impl Yard {
@@ -35,17 +34,20 @@ impl Yard {
     ///
     /// # Errors
     /// Something cannot be read or written, or another process does the same.
-    pub(super) fn open(project: &Project) -> Result<Self> {
+    pub(super) fn open(project: &Project, subject: &'static Subject) -> Result<Self> {
         let mut hasher = DefaultHasher::new();
         project.root().hash(&mut hasher);
         let place = std::env::temp_dir().join(format!("tess-mutations-{:016x}", hasher.finish()));
         claim(&place)?;
-        let yard = Self { place, target: project.target("mutations") };
+        let yard = Self { place, target: project.target("mutations").join(subject.name), subject };
         let original = yard.original();
-        copy_folder(&project.root().join(CRATE), &original.join(CRATE))?;
+        let members: Vec<&str> = subject.needs.iter().copied().chain([subject.name]).collect();
+        for member in &members {
+            copy_folder(&project.root().join(member), &original.join(member))?;
+        }
         let manifest = project.root().join("Cargo.toml");
         let text = fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
-        fs::write(original.join("Cargo.toml"), workspace_of_one(&text)?)?;
+        fs::write(original.join("Cargo.toml"), workspace_of(&text, &members)?)?;
         fs::copy(project.root().join("Cargo.lock"), original.join("Cargo.lock")).context("cannot copy Cargo.lock")?;
         Ok(yard)
     }
@@ -59,7 +61,7 @@ impl Yard {
     /// # Errors
     /// All that cannot.
     pub(super) fn check(&self, mutations: &[Mutation]) -> Result<()> {
-        let crate_folder = self.original().join(CRATE);
+        let crate_folder = self.original().join(self.subject.name);
         let problems: Vec<String> = mutations
             .iter()
             .filter_map(|mutation| {
@@ -87,8 +89,9 @@ impl Yard {
         let place = self.place.join(number.to_string());
         copy_folder(&self.original(), &place)?;
         Ok(Workshop {
-            place: place.join(CRATE),
+            place: place.join(self.subject.name),
             target: self.target.join(number.to_string()),
+            subject: self.subject,
             threads,
             interrupts: interrupts.clone(),
         })
@@ -117,13 +120,12 @@ fn claim(place: &Path) -> Result<()> {
     fs::write(place.join(OWNER), std::process::id().to_string()).with_context(cannot)
 }
 
-/// The workspace's manifest with the crate as its only member, made for tests that are built often and run for long.
-fn workspace_of_one(manifest: &str) -> Result<String> {
+/// The workspace's manifest with these members only, made for tests that are built often and run for long.
+fn workspace_of(manifest: &str, members: &[&str]) -> Result<String> {
     let mut manifest: Table = manifest.parse().context("Cargo.toml")?;
     let workspace = manifest.get_mut("workspace").and_then(Value::as_table_mut).context("Cargo.toml: no workspace")?;
-    workspace.insert("members".into(), vec![CRATE].into());
+    workspace.insert("members".into(), members.to_vec().into());
     workspace.remove("default-members");
-    workspace.remove("dependencies");
     let profile: Table = "dev.opt-level = 1\ndev.debug = false".parse()?;
     manifest.insert("profile".into(), profile.into());
     Ok(manifest.to_string())
@@ -148,6 +150,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 pub(super) struct Workshop {
     place: PathBuf,
     target: PathBuf,
+    subject: &'static Subject,
     threads: usize,
     interrupts: Interrupts,
 }
@@ -171,8 +174,8 @@ impl Workshop {
     /// # Errors
     /// Programs fail, `first` selects no test, or the user interrupts.
     pub(super) fn test(&self, first: Option<&str>, limit: Option<Duration>) -> Result<(Outcome, Duration)> {
-        let Self { place, target, threads, interrupts } = self;
-        let trial = Trial { place, target, threads: *threads, interrupts };
+        let Self { place, target, subject, threads, interrupts } = self;
+        let trial = Trial { place, target, subject, threads: *threads, interrupts };
         let programs = match trial.build()? {
             Ok(programs) => programs,
             Err(why) => return Ok((Outcome::DoesNotCompile(why), Duration::ZERO)),
@@ -201,17 +204,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_copys_workspace_has_one_member_and_keeps_what_the_member_inherits() {
+    fn the_copys_workspace_has_the_members_that_are_needed_and_keeps_what_they_inherit() {
         let text = "[workspace]\nmembers = ['a', 'muxer']\ndefault-members = ['a']\n\
                     [workspace.package]\nedition = '2024'\n[workspace.dependencies]\na = { path = 'a' }\n\
                     [profile.dev]\npanic = 'abort'\n";
-        let manifest: Table = workspace_of_one(text).expect("a workspace").parse().expect("toml");
+        let manifest: Table = workspace_of(text, &["muxer"]).expect("a workspace").parse().expect("toml");
         let workspace = manifest["workspace"].as_table().expect("a table");
         assert_eq!(workspace["members"], Value::from(vec!["muxer"]));
         assert_eq!(workspace["package"]["edition"].as_str(), Some("2024"));
-        assert!(!workspace.contains_key("dependencies") && !workspace.contains_key("default-members"));
+        assert!(workspace.contains_key("dependencies") && !workspace.contains_key("default-members"));
         assert_eq!(manifest["profile"]["dev"]["opt-level"].as_integer(), Some(1));
-        assert!(workspace_of_one("[package]").is_err());
+        assert!(workspace_of("[package]", &[]).is_err());
     }
 
     #[test]
