@@ -76,6 +76,39 @@ pub enum Call {
     ChannelHandOver = 25,
     /// Posts [`crate::Event::Wake`] to a hart of the caller's cell: `(hart)`. It ends a park, and interrupts a hart that runs, unless it has masked events.
     HartWake = 26,
+    /// Describes a handle of the caller's: `(slot, pointer to `[`HandleInfo`]`)`: the first in this slot or a later one. Returns the slot after it; 0 when there is none. By it a root cell that
+    /// was started again finds what it had.
+    HandleInfo = 27,
+    /// Writes the plan published last: `(machine, pointer to a `[`crate::plan::PlanHeader`]` and entries, bytes there)`. It needs [`crate::Rights::PLAN`]. Returns the number of entries in the plan; those for which there is
+    /// room are written. Cells are named by the caller's handles, and [`NO_CELL`] where it has none. Flags and instants are 0.
+    PlanRead = 28,
+}
+
+/// No cell that the caller has a handle to, for [`Call::PlanRead`].
+pub const NO_CELL: u32 = u32::MAX;
+
+/// What [`Call::HandleInfo`] writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct HandleInfo {
+    /// The handle, in the register form.
+    pub handle: u32,
+    /// A [`HandleKind`].
+    pub kind: u32,
+    /// Of a cell: its name, padded with zeroes.
+    pub name: [u8; NAME_MAX],
+}
+
+/// What a handle names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum HandleKind {
+    /// The machine.
+    Machine = 0,
+    /// A cell.
+    Cell = 1,
+    /// An end of a channel.
+    Channel = 2,
 }
 
 /// No channel, for [`Call::ChannelHandOver`].
@@ -86,7 +119,7 @@ pub const ANSWER: u64 = 1 << 32;
 
 impl Call {
     /// All calls, by number.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Null,
         Self::Exit,
         Self::Park,
@@ -114,6 +147,8 @@ impl Call {
         Self::ChannelClose,
         Self::ChannelHandOver,
         Self::HartWake,
+        Self::HandleInfo,
+        Self::PlanRead,
     ];
 
     /// The call of this number.

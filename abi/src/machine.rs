@@ -46,6 +46,10 @@ pub struct MachineInfo {
     pub commit_ns: u64,
     /// Timer interrupts taken since the first cell started, by all hardware threads. There is no periodic tick: each was armed for an instant that concerned someone.
     pub timers: u64,
+    /// How often the root cell was started: more than 1 if it died.
+    pub root_lives: u64,
+    /// When it died last, in ns of the timebase; 0 if it never did.
+    pub root_died_ns: u64,
     /// Name of the processor, zero-padded UTF-8.
     pub processor: [u8; 48],
 }
@@ -74,6 +78,8 @@ impl Default for MachineInfo {
             repairs: 0,
             commit_ns: 0,
             timers: 0,
+            root_lives: 0,
+            root_died_ns: 0,
             processor: [0; 48],
         }
     }
@@ -93,4 +99,4 @@ pub const FEATURES: [(u64, &str); 10] = [
     (1 << 9, "invariant-tsc"),
 ];
 
-const _: () = assert!(size_of::<MachineInfo>() == 208, "the layout is part of the contract");
+const _: () = assert!(size_of::<MachineInfo>() == 224, "the layout is part of the contract");

@@ -45,6 +45,22 @@ pub struct PlanEntry {
     pub length_ns: u64,
 }
 
+/// A whole plan, as [`crate::Call::PlanRead`] writes it.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub struct PlanCopy {
+    /// Its start.
+    pub header: PlanHeader,
+    /// Its entries, as many as the header says.
+    pub entries: [PlanEntry; crate::MAX_CELLS],
+}
+
+impl Default for PlanCopy {
+    fn default() -> Self {
+        Self { header: PlanHeader::default(), entries: [PlanEntry::default(); crate::MAX_CELLS] }
+    }
+}
+
 /// When a gang runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

@@ -1,10 +1,10 @@
 //! The kernel's calls as functions. Their meaning, limits and errors are those of [`abi::Call`].
 
 use abi::account::{ActivationLog, CellStatus};
-use abi::call::{ANSWER, Access, CellRequest, NAME_MAX, NO_CHANNEL};
+use abi::call::{ANSWER, Access, CellRequest, HandleInfo, NAME_MAX, NO_CHANNEL};
 use abi::channel::{ChannelInfo, ChannelRequest};
 use abi::machine::MachineInfo;
-use abi::plan::{PlanEntry, PlanHeader};
+use abi::plan::{PlanCopy, PlanEntry, PlanHeader};
 use abi::{Call, Error, ErrorKind, Handle};
 
 use crate::system::raw_call::{call, hand_over};
@@ -155,6 +155,25 @@ pub fn cell_notify(cell: Handle) -> Result<u64, Error> {
 /// As [`Call::HartWake`].
 pub fn hart_wake(hart: u32) -> Result<u64, Error> {
     make(Call::HartWake, [u64::from(hart), 0, 0, 0, 0])
+}
+
+/// The first handle that the cell has in this slot or a later one, and the slot after it.
+///
+/// # Errors
+/// None.
+pub fn handle_info(slot: u64) -> Result<Option<(HandleInfo, u64)>, Error> {
+    let mut info = HandleInfo::default();
+    let next = make(Call::HandleInfo, [slot, &raw mut info as u64, 0, 0, 0])?;
+    Ok((next != 0).then_some((info, next)))
+}
+
+/// Copies the plan published last. Returns how many entries it has.
+///
+/// # Errors
+/// As [`Call::PlanRead`].
+pub fn plan_read(copy: &mut PlanCopy) -> Result<u64, Error> {
+    let length = size_of::<PlanCopy>() as u64;
+    make(Call::PlanRead, [Handle::MACHINE.register(), &raw mut *copy as u64, length, 0, 0])
 }
 
 /// Makes a channel between two cells, all of it: memory for large ones is made in steps, so this takes a while.

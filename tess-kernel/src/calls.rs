@@ -4,7 +4,7 @@ use core::mem::offset_of;
 use core::sync::atomic::Ordering;
 
 use abi::account::{CellState, CellStatus};
-use abi::call::{Access, CONSOLE_PUMP_MAX, CONSOLE_WRITE_MAX, Call, CellRequest, MAP_MAX};
+use abi::call::{Access, CONSOLE_PUMP_MAX, CONSOLE_WRITE_MAX, Call, CellRequest, HandleInfo, HandleKind, MAP_MAX};
 use abi::channel::{ChannelInfo, ChannelRequest, Shape};
 use abi::layout::{EVENT_STACK_SIZE, EVENT_STACK_TOP_OFFSET, HART_AREA_SIZE, HART_AREAS, USER_BOTTOM, USER_TOP};
 use abi::machine::MachineInfo;
@@ -19,7 +19,7 @@ use crate::arch::{power, serial};
 use crate::cells::{self, Cell, Hart, Object};
 use crate::cpu::{self, Cpu};
 use crate::memory::{PAGE, frames, image, physical, space};
-use crate::{channels, console, events, handover, inputs, plans, start};
+use crate::{channels, console, events, handover, inputs, plans, root, start};
 
 /// Serves the call in the frame and writes its result there.
 pub(crate) fn serve(cpu: &mut Cpu, frame: &mut Frame) {
@@ -71,7 +71,7 @@ impl Caller<'_> {
             Call::Null => Ok(0),
             Call::Exit => {
                 self.cell.end(self.cpu, CellState::Exited, a);
-                crate::crash::check_root(self.cell, "it ended itself");
+                root::died(self.cpu, self.cell, "it ended itself");
                 Ok(0)
             }
             Call::Park => {
@@ -115,9 +115,44 @@ impl Caller<'_> {
                 events::post(self.cpu, self.cell, hart.ok_or(Error::new(ErrorKind::OutOfRange, 0, a))?, Event::Wake);
                 Ok(0)
             }
+            Call::HandleInfo => self.handle_info(a, b),
+            Call::PlanRead => self.plan_read(a, b, c),
             // It has its own way, because it changes more than the result.
             Call::ChannelHandOver => Err(Error::plain(ErrorKind::UnknownCall)),
         }
+    }
+
+    #[inline(never)]
+    fn handle_info(&self, slot: u64, address: u64) -> Result<u64, Error> {
+        let first = usize::try_from(slot).unwrap_or(usize::MAX);
+        let Some((place, handle, object)) = self.cell.handles.lock().next(first) else { return Ok(0) };
+        let (kind, name) = match object {
+            Object::Machine => (HandleKind::Machine, [0; abi::call::NAME_MAX]),
+            Object::Cell(cell) => (HandleKind::Cell, cell.name()),
+            Object::Channel(_) => (HandleKind::Channel, [0; abi::call::NAME_MAX]),
+        };
+        let mut bytes = [0; size_of::<HandleInfo>()];
+        bytes[..8].copy_from_slice(&(handle.register() | (kind as u64) << 32).to_le_bytes());
+        bytes[offset_of!(HandleInfo, name)..].copy_from_slice(&name);
+        self.write(address, &bytes, 1)?;
+        Ok(place as u64 + 1)
+    }
+
+    #[inline(never)]
+    fn plan_read(&self, handle: u64, address: u64, length: u64) -> Result<u64, Error> {
+        self.machine(handle, Rights::PLAN)?;
+        let room = length.checked_sub(size_of::<PlanHeader>() as u64);
+        let room = room.ok_or(Error::new(ErrorKind::OutOfRange, 2, length))? / size_of::<PlanEntry>() as u64;
+        let (header, entries) = plans::describe(self.cell);
+        self.write_words(address, &[header.entries.into(), 0, header.slice_ns, header.tolerance_ns, 0, 0], 1)?;
+        let mut at = address + size_of::<PlanHeader>() as u64;
+        for entry in entries.iter().take(usize::try_from(room).unwrap_or(usize::MAX)) {
+            let PlanEntry { cell, policy, threads, period_ns_or_weight, phase_ns, length_ns } = *entry;
+            let names = u64::from(cell) | u64::from(policy) << 32;
+            self.write_words(at, &[names, threads, period_ns_or_weight, phase_ns, length_ns], 1)?;
+            at += size_of::<PlanEntry>() as u64;
+        }
+        Ok(header.entries.into())
     }
 
     fn machine(&self, handle: u64, rights: Rights) -> Result<(), Error> {
@@ -184,6 +219,16 @@ impl Caller<'_> {
         let range = UserRange::new(address, bytes.len() as u64, argument)?;
         let _guard = self.cell.space.lock();
         self.cell.space().write(range, bytes, argument)
+    }
+
+    /// At most eight words.
+    fn write_words(&self, address: u64, words: &[u64], argument: u8) -> Result<(), Error> {
+        let mut bytes = [0; 64];
+        let length = bytes.len().min(8 * words.len());
+        for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        self.write(address, &bytes[..length], argument)
     }
 
     fn console_write(&self, address: u64, length: u64) -> Result<u64, Error> {
@@ -289,6 +334,8 @@ impl Caller<'_> {
             repairs: plans::REPAIRS.load(Ordering::Relaxed),
             commit_ns: plans::commit_time(),
             timers: cpu::timers(),
+            root_lives: root::lives(),
+            root_died_ns: root::died_at(),
             processor: features().name,
         };
         self.write(address, &machine_info_bytes(&info), 1)?;
@@ -473,6 +520,8 @@ fn machine_info_bytes(info: &MachineInfo) -> [u8; size_of::<MachineInfo>()] {
         info.repairs,
         info.commit_ns,
         info.timers,
+        info.root_lives,
+        info.root_died_ns,
     ];
     for (place, word) in words.iter().enumerate() {
         bytes[place * 8..place * 8 + 8].copy_from_slice(&word.to_le_bytes());

@@ -23,6 +23,7 @@ use crate::cpu::Cpu;
 use crate::memory::frames;
 use crate::memory::object::{self, Dispatch, FrameBox, Slot, VectorFrame};
 use crate::memory::space::{Space, Taken};
+use crate::start;
 
 /// Frames that one call gives back at most when a cell is destroyed.
 const DESTROY_STEP: usize = 256;
@@ -141,6 +142,17 @@ impl Hart {
 
     pub(crate) fn load(&self) -> (Context, Bases) {
         *self.registers.lock()
+    }
+
+    /// Makes the hart of a cell of one hart as it was before it began. What it did stays counted. The cell has ended, and the hart is not loaded.
+    pub(crate) fn renew(&self) {
+        let features = features();
+        self.dispatch.renew(0, 1, features.vector_mask, features.vector_bytes);
+        *self.registers.lock() = (Context::default(), Bases { fs: 0, gs: self.dispatch_address });
+        self.vector.lock().area().reset();
+        for word in [&self.tick_at, &self.parked_until, &self.waits_on] {
+            word.store(0, Ordering::SeqCst);
+        }
     }
 
     /// Changes its registers while it is not loaded.
@@ -285,6 +297,18 @@ impl Cell {
         Space::at(self.root.load(Ordering::Acquire))
     }
 
+    /// Gives it another address space. The one before was taken apart.
+    pub(crate) fn set_space(&self, space: Space) {
+        self.root.store(space.root(), Ordering::Release);
+    }
+
+    /// Takes a page out of its address space whose frame is used on. No hardware thread has the space loaded, and the caller has locked it.
+    pub(crate) fn unmap_kept(&self, page: u64) {
+        if self.space().banish(page) {
+            let _ = self.space().reap(page);
+        }
+    }
+
     /// A hart.
     pub(crate) fn hart(&self, number: usize) -> Option<&'static Hart> {
         self.harts.get(number)?.get()
@@ -301,6 +325,10 @@ impl Cell {
 
     /// What its harts are doing.
     pub(crate) fn situation(&self) -> Situation {
+        if self.slot == start::ROOT && !self.life.is_running() {
+            // Its windows are needed to bring it back.
+            return Situation::Busy;
+        }
         let mut until = u64::MAX;
         for hart in self.harts() {
             let parked = hart.parked_until.load(Ordering::SeqCst);

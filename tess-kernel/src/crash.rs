@@ -12,12 +12,12 @@ use crate::arch::{power, registers};
 use crate::cells::{Cell, Hart};
 use crate::cpu::Cpu;
 use crate::memory::image;
-use crate::{console, say, start};
+use crate::{console, root, say};
 
 /// The most frames of a backtrace.
 const DEPTH: usize = 24;
 
-/// The exit code of a machine whose kernel or root cell died.
+/// The exit code of a machine whose kernel died.
 const DEAD: u32 = 2;
 
 /// What the processor calls its exceptions (Intel SDM volume 3, section 6.15), as a person would.
@@ -82,10 +82,6 @@ fn stop(cpu: &mut Cpu, frame: &Frame, cell: &'static Cell, hart: &'static Hart, 
     if !cell.life.is_running() {
         return;
     }
-    if cell.slot == start::ROOT {
-        console::drain();
-        console::go_direct();
-    }
     cell.with_name(|name| {
         let number = cell.harts().position(|other| core::ptr::eq(other, hart)).unwrap_or(0);
         say!("@tess crash cell={name} hart={number} rip={:#x} reason=\"{reason}\"", frame.rip);
@@ -99,7 +95,7 @@ fn stop(cpu: &mut Cpu, frame: &Frame, cell: &'static Cell, hart: &'static Hart, 
         say!("@tess crash-end cell={name}");
     });
     cell.end(cpu, CellState::Faulted, frame.vector);
-    check_root(cell, "it was stopped");
+    root::died(cpu, cell, "it was stopped");
 }
 
 fn report_registers(cell: &str, frame: &Frame) {
@@ -148,16 +144,6 @@ fn backtrace(cell: &str, rip: u64, mut rbp: u64, read: impl Fn(u64) -> Option<u6
             return;
         }
         rbp = caller;
-    }
-}
-
-/// Without the root cell nobody can decide anything any more: the machine is switched off.
-pub(crate) fn check_root(cell: &Cell, why: &str) {
-    if cell.slot == start::ROOT {
-        console::drain();
-        console::go_direct();
-        say!("kernel: error: the root cell is no more: {why}");
-        power::off(DEAD);
     }
 }
 

@@ -18,7 +18,9 @@ use crate::events;
 use crate::handover;
 use crate::inputs::{self, DIVERGENCES, Logs};
 use crate::plans;
+use crate::root;
 use crate::sleep;
+use crate::start;
 
 /// With activation by interrupt a clock may be this much behind the sender's, in ns.
 const IPI_SLACK: u64 = 2_000;
@@ -127,6 +129,9 @@ pub(crate) fn reschedule(cpu: &mut Cpu, frame: &mut Frame) {
     loop {
         while step(cpu, frame) {}
         settle(cpu, frame);
+        if bring_root_back(cpu, frame) {
+            continue;
+        }
         if !frame.is_user() {
             look_further(cpu, PATIENT_LOOKS);
         }
@@ -134,6 +139,26 @@ pub(crate) fn reschedule(cpu: &mut Cpu, frame: &mut Frame) {
             return;
         }
     }
+}
+
+/// What a few steps of bringing the root cell back may cost at most, in ns: they are not begun if something is due before.
+const REVIVAL_COST: u64 = 20_000;
+
+/// Whether this is a window of the root cell while that is dead, with time left to bring it back.
+fn revives_root(cpu: &Cpu) -> bool {
+    let is_roots = cpu.muxing.vacant.is_some_and(|run| run.cell == CellId(start::ROOT));
+    is_roots && root::is_dead() && time_left(cpu) > REVIVAL_COST + cpu.muxing.lead()
+}
+
+/// Spends a little of a dead root cell's window on its next life. True when that has begun, here and now.
+fn bring_root_back(cpu: &mut Cpu, frame: &mut Frame) -> bool {
+    if !revives_root(cpu) || !root::revive(cpu) {
+        return false;
+    }
+    if let Some(run) = cpu.muxing.vacant.take() {
+        activate(cpu, frame, run);
+    }
+    true
 }
 
 /// Goes on to the next change if it is due; false when none is.
@@ -525,6 +550,9 @@ fn arm(cpu: &mut Cpu, frame: &mut Frame) -> bool {
                 at = at.min(instant);
             }
         }
+    }
+    if revives_root(cpu) {
+        at = cpu.now();
     }
     cpu.slept = None;
     // Before the first plan the timer interrupts who starts the machine.

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::call::NO_CELL;
 use abi::plan::{FLAG_IPI_ACTIVATION, PlanEntry, PlanHeader, PolicyKind, Refusal, RefusalReason};
 use abi::{Error, ErrorKind, MAX_CELLS, Rights};
 use heapless::Vec;
@@ -200,6 +201,48 @@ pub(crate) fn commit(cpu: &mut Cpu, by: &Cell, header: &mut PlanHeader, list: &[
             refuse(reason, refusal.entry, refusal.other)
         }
     })
+}
+
+/// The plan published last, in the handles of the cell that asks.
+pub(crate) fn describe(by: &Cell) -> (PlanHeader, Vec<PlanEntry, MAX_CELLS>) {
+    let latest = latest();
+    let Some(published) = latest.as_ref() else { return (PlanHeader::default(), Vec::new()) };
+    let handles = by.handles.lock();
+    let entries: Vec<PlanEntry, MAX_CELLS> = published
+        .plan
+        .entries()
+        .iter()
+        .map(|entry| {
+            let names =
+                |object: &Object| matches!(object, Object::Cell(cell) if crate::muxing::id_of(cell) == entry.cell);
+            let handle = handles.find(0, names).and_then(|(_, handle)| u32::try_from(handle.register()).ok());
+            let (policy, period_ns_or_weight, phase_ns, length_ns) = match entry.policy {
+                Policy::Dedicated => (PolicyKind::Dedicated, 0, 0, 0),
+                Policy::TimeTriggered { period, phase, length } => {
+                    (PolicyKind::TimeTriggered, period.as_nanos(), phase.as_nanos(), length.as_nanos())
+                }
+                Policy::EventTriggered { period, budget } => {
+                    (PolicyKind::EventTriggered, period.as_nanos(), 0, budget.as_nanos())
+                }
+                Policy::BestEffort { weight } => (PolicyKind::BestEffort, weight.into(), 0, 0),
+            };
+            PlanEntry {
+                cell: handle.unwrap_or(NO_CELL),
+                policy: policy as u32,
+                threads: entry.threads.bits(),
+                period_ns_or_weight,
+                phase_ns,
+                length_ns,
+            }
+        })
+        .collect();
+    let header = PlanHeader {
+        entries: entries.len() as u32,
+        slice_ns: published.plan.slice().as_nanos(),
+        tolerance_ns: published.tolerance,
+        ..PlanHeader::default()
+    };
+    (header, entries)
 }
 
 /// Validates and publishes.

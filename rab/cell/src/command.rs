@@ -30,7 +30,7 @@ pub const HELP: [&str; 6] = [
     "help         this list",
     "cells        each cell: its hardware threads, state, time and progress",
     "plan         the plan in force",
-    "kill NAME    stops a cell and takes back all that it has",
+    "kill NAME    stops a cell and takes back all that it has; the root cell is started again",
     "notify NAME  sends a cell a notification, which wakes it if it is idle",
     "quit         the summary, then the end",
 ];

@@ -39,6 +39,8 @@ pub mod loader;
 #[cfg(not(test))]
 pub mod member;
 #[cfg(not(test))]
+pub mod recovery;
+#[cfg(not(test))]
 pub mod report;
 #[cfg(not(test))]
 pub mod supervisor;

@@ -63,7 +63,7 @@ pub fn load(archive: &Archive, cell: &manifest::Cell, harts: u32) -> Result<Hand
 }
 
 /// Takes back a cell that no plan names. Gives up on what the kernel does not let go, which would be the kernel's mistake.
-fn discard(handle: Handle) {
+pub fn discard(handle: Handle) {
     for _ in 0..1_000_000 {
         match calls::cell_destroy(handle) {
             Err(error) if error.kind == crate::abi::ErrorKind::Again => {}

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 
 use crate::abi::Handle;
 use crate::abi::account::{ACTIVATION_LOG_ENTRIES, Activation, ActivationLog, CellState, CellStatus};
-use cell::calls;
+use cell::{calls, time};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::archive::Archive;
@@ -123,6 +123,17 @@ impl Member {
             Err(error) => self.fate = Fate::NotStarted(error.to_string()),
         }
         self.started_ns = now;
+    }
+
+    /// It was there when the root cell was started again: what it has received so far does not count. In what plan it was, if in one.
+    pub fn found(&mut self, handle: Handle, claim: Option<Claim>) {
+        self.phase = Phase::Running(handle);
+        self.fate = Fate::Running;
+        self.claim = claim.unwrap_or(self.claim);
+        self.log.restart();
+        self.status = calls::cell_status(handle).unwrap_or_default();
+        self.past.time_ns = self.status.time_ns.wrapping_neg();
+        self.started_ns = time::now();
     }
 
     /// Its place among cells and its handle, while it runs.

@@ -14,6 +14,7 @@ use crate::archive::Archive;
 use crate::command::{Command, HELP, LineReader};
 use crate::connector::Connector;
 use crate::member::{LogBuffer, Member, Phase};
+use crate::recovery::{Became, Found};
 use crate::report::{self, Live};
 use crate::table::quoted;
 use crate::verdict::{self, Fate};
@@ -94,17 +95,39 @@ impl Supervisor {
         say!("{}: {}", system.name, system.about);
         report::machine(&info).iter().for_each(|line| say!("{line}"));
         let root = Member::root(&system.root);
-        let members = system.cells.iter().map(|cell| {
+        let found = if info.root_lives > 1 { Some(Found::look().map_err(|error| error.to_string())?) } else { None };
+        let mut members: Vec<Member> = Vec::new();
+        let mut fresh: Vec<String> = Vec::new();
+        for cell in &system.cells {
             let mask = cell.threads.resolve(info.hardware_threads);
-            let mut member = Member::new(cell.clone(), mask.unwrap_or(0));
-            match mask {
-                Ok(_) => member.load(&archive, time::now()),
-                Err(error) => member.fate = Fate::NotStarted(error.to_string()),
+            let mut member = Member::new(cell.clone(), mask.as_ref().copied().unwrap_or(0));
+            let became = match (mask, &found) {
+                (Err(error), _) => {
+                    member.fate = Fate::NotStarted(error.to_string());
+                    Became::Gone
+                }
+                (Ok(_), None) => {
+                    member.load(&archive, time::now());
+                    Became::Started
+                }
+                (Ok(_), Some(found)) => found.restore(&mut member, &archive),
+            };
+            if became == Became::Started {
+                fresh.push(member.spec.name.clone());
             }
-            member
-        });
-        let members: Vec<Member> = members.collect();
-        for failure in connect(&system, &members, None) {
+            members.push(member);
+        }
+        if found.is_some() {
+            let (started, running) = (fresh.len(), members.iter().filter(|member| member.is_running()).count());
+            let kept = running.saturating_sub(started);
+            say!(
+                "The root cell was started again, for its life {}: {kept} cells were there, {started} are started.",
+                info.root_lives
+            );
+            // The root cell's own channels ended with it.
+            fresh.push(String::from("root"));
+        }
+        for failure in connect(&system, &members, found.is_some().then_some(fresh.as_slice())) {
             say!("{failure}.");
         }
         say!("");
@@ -137,7 +160,17 @@ impl Supervisor {
             connector: Connector::default(),
             quitting: false,
         };
-        supervisor.commit_first_plan()?;
+        match supervisor.commit_first_plan() {
+            // What ran on does so by the plan that is in force.
+            Err(reason) if info.root_lives > 1 => say!("{reason}; the old plan stays in force."),
+            result => result?,
+        }
+        if info.root_lives > 1 {
+            supervisor.started_ns = info.boot_ns;
+            let gone_ns = time::now().saturating_sub(info.root_died_ns);
+            say!("The root cell goes on {} ms after it died.", gone_ns / 1_000_000);
+            say!("@tess sample root.recovery_ns {gone_ns}");
+        }
         Ok(supervisor)
     }
 
@@ -291,7 +324,9 @@ impl Supervisor {
                 say!("{name} does not run: it {}.", member.fate.describe());
             }
         } else if name == "root" {
-            say!("The root cell ends with `quit`.");
+            say!("The root cell ends, and the kernel starts it again.");
+            while console::pump() {}
+            calls::exit(0);
         } else {
             self.deny(name);
         }
@@ -370,9 +405,9 @@ impl Supervisor {
                 }
             }
         }
-        for name in reborn {
+        if !reborn.is_empty() {
             self.connector.look();
-            for failure in connect(&self.system, &self.members, Some(&name)) {
+            for failure in connect(&self.system, &self.members, Some(&reborn)) {
                 say!("{failure}.");
             }
         }
@@ -436,9 +471,9 @@ impl Supervisor {
     }
 }
 
-/// Makes the channels of the manifest between cells that run; of one cell only, if it is named. What could not be made is said in sentences.
-fn connect(system: &System, members: &[Member], only: Option<&str>) -> Vec<String> {
-    let concerns = |name: &str| only.is_none_or(|only| only == name);
+/// Makes the channels of the manifest between cells that run; only those of certain cells, if some are named. What could not be made is said in sentences.
+fn connect(system: &System, members: &[Member], only: Option<&[String]>) -> Vec<String> {
+    let concerns = |name: &String| only.is_none_or(|only| only.contains(name));
     let wanted = system.channels.iter().filter(|channel| concerns(&channel.from) || concerns(&channel.to));
     channels::connect(wanted, |name| match name {
         "root" => Some(Handle::OWN_CELL),

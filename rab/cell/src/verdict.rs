@@ -17,6 +17,8 @@ pub enum Fate {
     Faulted(u64),
     /// Someone at the console ended it.
     Killed,
+    /// The root cell was started again meanwhile and does not know.
+    Forgotten,
     /// It could not be started; why.
     NotStarted(String),
 }
@@ -36,6 +38,7 @@ impl Fate {
             Self::Exited(code) => format!("ended with code {code}"),
             Self::Faulted(vector) => format!("faulted (exception {vector})"),
             Self::Killed => "was killed".to_string(),
+            Self::Forgotten => "was gone when the root cell was started again".to_string(),
             Self::NotStarted(why) => format!("did not start: {why}"),
         }
     }

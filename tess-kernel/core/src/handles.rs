@@ -91,6 +91,13 @@ impl<T: Copy, const N: usize> HandleTable<T, N> {
         })
     }
 
+    /// The first object from a slot on, with its slot and handle.
+    pub fn next(&self, first: usize) -> Option<(usize, Handle, T)> {
+        let (place, handle) = self.find(first, |_| true)?;
+        let object = self.get(handle.register(), Rights::empty(), 0).ok()?;
+        Some((place, handle, object))
+    }
+
     /// Takes a handle out. The handle, and every copy of it, names nothing from now on.
     pub fn remove(&mut self, handle: Handle) {
         let Some(slot) = self.slots.get_mut(usize::from(handle.slot())) else { return };

@@ -12,6 +12,8 @@ pub struct Life(AtomicU64);
 
 const FREE: u64 = 0xff;
 const DESTROYING: u64 = 0xfe;
+const STATE_EXITED: u64 = CellState::Exited as u64;
+const STATE_FAULTED: u64 = CellState::Faulted as u64;
 
 /// A step of a cell's life that the present state does not allow; carries the state's number.
 const fn refused(word: u64) -> Error {
@@ -76,6 +78,15 @@ impl Life {
         self.0.store(FREE, Ordering::SeqCst);
     }
 
+    /// Exited or faulted to new: the cell is to be filled and started again.
+    ///
+    /// # Errors
+    /// As [`Life::start`].
+    pub fn renew(&self) -> Result<(), Error> {
+        let ended = |now| matches!(now & 0xff, STATE_EXITED | STATE_FAULTED);
+        self.step(ended, word(CellState::New, 0))
+    }
+
     /// Whether the cell may run.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -117,6 +128,20 @@ mod tests {
         assert!(!life.claim());
         life.free();
         assert!(life.claim());
+    }
+
+    #[test]
+    fn only_a_cell_that_ended_is_renewed() {
+        let life = Life::new();
+        assert!(life.renew().is_err());
+        assert!(life.claim() && life.renew().is_err());
+        assert_eq!(life.start(), Ok(()));
+        assert!(life.renew().is_err(), "it runs");
+        assert_eq!(life.end(CellState::Faulted, 14), Ok(()));
+        assert_eq!(life.renew(), Ok(()));
+        assert!(life.is_new());
+        assert_eq!(life.destroy(), Ok(()));
+        assert!(life.renew().is_err(), "it is being destroyed");
     }
 
     #[test]

@@ -146,6 +146,17 @@ impl Dispatch {
         dispatch
     }
 
+    /// Makes the page what it is for a hart that has not begun.
+    pub(crate) fn renew(self, hart: u32, harts: u32, vector_mask: u64, vector_bytes: u64) {
+        physical::zero(self.0);
+        Self::new(self.0, hart, harts, vector_mask, vector_bytes);
+    }
+
+    /// Its frame.
+    pub(crate) fn frame(self) -> Frame {
+        self.0
+    }
+
     /// A field of the page, by its offset.
     fn field<T>(self, offset: usize) -> *mut T {
         (physical::direct(self.0.address()) as usize + offset) as *mut T
@@ -219,6 +230,11 @@ pub(crate) struct Log(Frame);
 impl Log {
     pub(crate) fn new(frame: Frame) -> Self {
         Self(frame)
+    }
+
+    /// Its frame.
+    pub(crate) fn frame(self) -> Frame {
+        self.0
     }
 
     /// Appends.

@@ -1,0 +1,100 @@
+//! What a root cell that was started again finds: the kernel kept its handles and the plan.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::abi::account::CellState;
+use crate::abi::call::{HandleKind, NO_CELL};
+use crate::abi::plan::{PlanCopy, PlanEntry, PolicyKind};
+use crate::abi::{Error, Handle};
+use cell::{calls, time};
+use manifest::Policy;
+
+use crate::archive::Archive;
+use crate::loader;
+use crate::member::Member;
+use crate::promise::Claim;
+use crate::verdict::Fate;
+
+/// Cells and the plan, as they are.
+#[derive(Debug)]
+pub struct Found {
+    cells: Vec<(String, Handle)>,
+    plan: Vec<PlanEntry>,
+}
+
+/// What became of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Became {
+    /// It is there, alive or ended.
+    Kept,
+    /// It is started: nobody had come to it, or it is to be started again whenever it ends.
+    Started,
+    /// It is no more.
+    Gone,
+}
+
+impl Found {
+    /// Asks the kernel.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn look() -> Result<Self, Error> {
+        let mut cells = Vec::new();
+        let mut slot = 0;
+        while let Some((info, next)) = calls::handle_info(slot)? {
+            if let (true, Some(handle)) =
+                (info.kind == HandleKind::Cell as u32, Handle::from_register(info.handle.into()))
+                && handle != Handle::OWN_CELL
+            {
+                let length = info.name.iter().position(|byte| *byte == 0).unwrap_or(info.name.len());
+                cells.push((String::from_utf8_lossy(&info.name[..length]).into_owned(), handle));
+            }
+            slot = next;
+        }
+        let mut copy: Box<PlanCopy> = Box::default();
+        let count = calls::plan_read(&mut copy)?;
+        let planned = copy.entries.iter().take(usize::try_from(count).unwrap_or(usize::MAX));
+        let plan = planned.filter(|entry| entry.cell != NO_CELL).copied().collect();
+        Ok(Self { cells, plan })
+    }
+
+    /// Whether the root cell died before it had committed a plan.
+    fn is_early(&self) -> bool {
+        matches!(self.plan.as_slice(), [only] if only.policy == PolicyKind::Dedicated as u32)
+    }
+
+    /// Makes a member what it is.
+    pub fn restore(&self, member: &mut Member, archive: &Archive) -> Became {
+        let found = self.cells.iter().find(|(name, _)| *name == member.spec.name);
+        if let Some((_, handle)) = found {
+            let planned = self.plan.iter().find(|entry| u64::from(entry.cell) == handle.register());
+            let state = calls::cell_status(*handle).ok().and_then(|status| CellState::from_number(status.state));
+            if planned.is_some() || matches!(state, Some(CellState::Exited | CellState::Faulted)) {
+                member.found(*handle, planned.and_then(claim));
+                return Became::Kept;
+            }
+            // Half filled, without its channels, or about to be destroyed: nobody knows how far.
+            loader::discard(*handle);
+        }
+        if self.is_early() || member.spec.restart {
+            member.load(archive, time::now());
+            return Became::Started;
+        }
+        member.fate = Fate::Forgotten;
+        Became::Gone
+    }
+}
+
+/// A cell's claim in a plan.
+fn claim(entry: &PlanEntry) -> Option<Claim> {
+    let PlanEntry { threads, period_ns_or_weight: period_ns, phase_ns, length_ns, .. } = *entry;
+    let policy = match PolicyKind::from_number(entry.policy)? {
+        PolicyKind::Dedicated => Policy::Dedicated,
+        PolicyKind::TimeTriggered => Policy::TimeTriggered { period_ns, phase_ns, length_ns },
+        PolicyKind::EventTriggered => Policy::EventTriggered { period_ns, budget_ns: length_ns },
+        PolicyKind::BestEffort => Policy::BestEffort { weight: u32::try_from(period_ns).ok()? },
+    };
+    Some(Claim { threads, policy })
+}
