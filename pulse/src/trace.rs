@@ -288,11 +288,4 @@ impl Trace {
         let cut = |span: &Span| Span { from: span.from.max(from), to: span.to.min(to), ..*span };
         Self { spans: inside.map(cut).collect(), ..self.clone() }
     }
-
-    /// The last part, so many ns long.
-    #[must_use]
-    pub fn last(&self, length: u64) -> Self {
-        let (from, to) = self.extent();
-        self.between((to - from).saturating_sub(length), u64::MAX)
-    }
 }

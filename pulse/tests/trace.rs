@@ -138,7 +138,9 @@ fn a_failing_search_shows_what_ran_last() {
     let stuck = || scenario(|fifo| spawn(fifo, || pulse::suspend(|context| std::mem::forget(context))));
     let result = catch_unwind(AssertUnwindSafe(|| explore(&Search::random(1), Shape::new(1), stuck)));
     let failure = result.expect_err("nobody ever wakes it").downcast_ref::<String>().cloned().expect("it has a text");
-    for part in ["asleep for ever", "hart 0  A", "1 waits", "replay: Search::seed(0)"] {
+    for part in
+        ["asleep for ever", "hart 0  A", "B\n        a column for each change, all are", "replay: Search::seed(0)"]
+    {
         assert!(failure.contains(part), "`{part}` should be in: {failure}");
     }
     let observed = observe(&Search::seed(0), Shape::new(1), 10, stuck());
@@ -156,6 +158,8 @@ fn a_timeline_has_a_row_for_each_hart_and_a_letter_for_each_context() {
     let row = &rows[0]["hart 0  ".len()..];
     assert!(row.len() <= 60 && ["B", "C", "D", "."].iter().all(|letter| row.contains(letter)), "{text}");
     assert!(row.ends_with('E') || row.ends_with('.'), "the sleeper ends last: {text}");
+    let changes = trace.changes(5);
+    assert_eq!(changes.lines().next().map(str::len), Some("hart 0  ".len() + 5), "five columns: {changes}");
     let part = trace.between(0, 20_000);
     assert!(part.extent().1 - part.extent().0 <= 20_000, "{:?}", part.extent());
     assert_eq!(Trace::default().timeline(10).lines().count(), 1, "an empty trace has no rows");

@@ -33,8 +33,7 @@ const PATIENCE: u32 = 64;
 /// How many of the latest spans of each hart are kept, for whoever wants to know what happened before a failure.
 const SPANS: usize = 100;
 
-/// How long a part before the failure is shown, in ns, and in how many columns.
-const SHOWN_NS: u64 = 100 * STEP_NS;
+/// And how many changes are shown.
 const COLUMNS: usize = 100;
 
 /// Bytes of a simulated hart's own stack.
@@ -77,9 +76,8 @@ pub fn explore<S: Scheduler>(search: &Search, shape: Shape, scenario: impl Fn() 
         explored.runs += 1;
         explored.steps += steps.taken;
         if let Some(failure) = observed.failure {
-            let part = observed.trace.last(SHOWN_NS);
-            let timeline = part.timeline(COLUMNS);
-            panic!("{failure}\n{}\nthe last that ran:\n{timeline}{}replay: {replay}", steps.told(), part.shares());
+            let changes = observed.trace.changes(COLUMNS);
+            panic!("{failure}\n{}\nwhat ran last:\n{changes}replay: {replay}", steps.told());
         }
         steps
     };

@@ -1,8 +1,9 @@
 //! A trace for readers: as text and as a picture.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt::{Display, Formatter, Result, Write};
 
 use super::{Left, Span, Trace, alloc};
@@ -62,32 +63,56 @@ impl Trace {
     pub fn timeline(&self, columns: usize) -> String {
         let (from, to) = self.extent();
         let width = (to - from).div_ceil(columns.max(1) as u64).max(1);
-        let columns = (to - from).div_ceil(width) as usize;
-        let mut text = String::new();
-        for hart in 0..self.harts {
-            // For each column the context that ran longest so far, and how long. Slices of one context in a column add up.
-            let mut longest = vec![(IDLE, 0); columns];
-            let mut present = vec![(0, 0); columns];
-            for span in self.spans.iter().filter(|span| span.hart == hart && span.length() > 0) {
-                let (first, last) = ((span.from - from) / width, (span.to - 1 - from) / width);
-                for column in first..=last {
-                    let begin = from + column * width;
-                    let length = span.to.min(begin + width) - span.from.max(begin);
-                    let (context, sum) = &mut present[column as usize];
-                    *sum = if *context == span.context { *sum + length } else { length };
-                    *context = span.context;
-                    let best = &mut longest[column as usize];
-                    if *sum > best.1 {
-                        *best = (letter(span.context), *sum);
-                    }
-                }
-            }
-            let row: String = longest.iter().map(|(letter, _)| *letter).collect();
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "hart {hart:<2} {row}");
-        }
+        let columns: Vec<(u64, u64)> =
+            (from..to).step_by(width as usize).map(|begin| (begin, to.min(begin + width))).collect();
+        // Writing to a string cannot fail.
+        let mut text = self.rows(&columns);
         let _ = writeln!(text, "{:8}one column is {}, all are {}", "", time(width), time(to - from));
         text
+    }
+
+    /// As [`Trace::timeline`], but with a column from each change to the next, however long it took: for what depends on the order. The latest so many.
+    #[must_use]
+    pub fn changes(&self, columns: usize) -> String {
+        let mut instants: Vec<u64> = self.spans.iter().flat_map(|span| [span.from, span.to]).collect();
+        instants.sort_unstable();
+        instants.dedup();
+        let momentary = self.spans.iter().filter(|span| span.length() == 0).map(|span| (span.from, span.to));
+        let mut all: Vec<(u64, u64)> = instants.windows(2).map(|pair| (pair[0], pair[1])).chain(momentary).collect();
+        all.sort_unstable();
+        all.dedup();
+        let latest = &all[all.len().saturating_sub(columns)..];
+        let mut text = self.rows(latest);
+        let took = latest.last().zip(latest.first()).map_or(0, |(last, first)| last.1 - first.0);
+        let _ = writeln!(text, "{:8}a column for each change, all are {}", "", time(took));
+        text
+    }
+
+    /// The rows of a timeline with these columns.
+    fn rows(&self, columns: &[(u64, u64)]) -> String {
+        let mut text = String::new();
+        for hart in 0..self.harts {
+            let mut row = String::new();
+            for (from, to) in columns {
+                // How long each context ran in it.
+                let mut ran: BTreeMap<u64, u64> = BTreeMap::new();
+                for span in self.of_hart_between(hart, *from, *to) {
+                    *ran.entry(span.context).or_default() += span.to.min(*to) - span.from.max(*from);
+                }
+                row.push(ran.into_iter().max_by_key(|(_, ns)| *ns).map_or(IDLE, |(context, _)| letter(context)));
+            }
+            let _ = writeln!(text, "hart {hart:<2} {row}");
+        }
+        text
+    }
+
+    /// What ran on a hart in a part of the time that is not empty; or, where it is empty, for no time at that instant.
+    fn of_hart_between(&self, hart: usize, from: u64, to: u64) -> impl Iterator<Item = &Span> {
+        let end = self.spans.partition_point(|span| span.from < to || (from == to && span.from == to));
+        let inside = move |span: &&Span| {
+            span.hart == hart && if from == to { (span.from, span.to) == (from, to) } else { span.to > from }
+        };
+        self.spans[..end].iter().filter(inside)
     }
 
     /// A line for each context: how long it ran, which part that is of all that ran, how many times, and why it left.
