@@ -1,6 +1,7 @@
 //! `cargo xtask new scheduler`: a scheduler on Pulse, its tests, and a cell and a system that run it.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -75,7 +76,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         std::fs::read_to_string(project.root().join(&module)).with_context(|| format!("cannot read {module}"))?;
     let skeleton = skeleton(&name, &module, &text)?;
     skeleton.write(project)?;
-    print!("{}\n{}", skeleton.told(), name.fill(NEXT));
+    // A closed pipe is no reason to fail: everything was made.
+    let _ = write!(std::io::stdout(), "{}\n{}", skeleton.told(), name.fill(NEXT));
     Ok(ExitCode::SUCCESS)
 }
 
