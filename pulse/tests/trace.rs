@@ -135,7 +135,7 @@ fn a_trace_of_linux_threads_is_complete() {
 
 #[test]
 fn a_failing_search_shows_what_ran_last() {
-    let stuck = || scenario(|fifo| spawn(fifo, || pulse::suspend(|context| std::mem::forget(context))));
+    let stuck = || scenario(|fifo| spawn(fifo, || pulse::suspend(std::mem::forget)));
     let result = catch_unwind(AssertUnwindSafe(|| explore(&Search::random(1), Shape::new(1), stuck)));
     let failure = result.expect_err("nobody ever wakes it").downcast_ref::<String>().cloned().expect("it has a text");
     for part in

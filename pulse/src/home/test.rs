@@ -1,6 +1,6 @@
 //! A deterministic home for tests: harts are simulated on one thread, time is virtual, and at each *point* ([`crate::point`], locks, yields, wake-ups)
 //! a director chooses which hart goes on and whether time leaps to a tick. So scheduling mistakes are found by search, and a run that failed is
-//! replayed from its seed, always in the same way.
+//! replayed from its seed, always in the same way. What ran is recorded ([`crate::trace`]): a search that fails shows the last of it, and [`observe`] returns it.
 //!
 //! Between points nothing is interrupted. What is to be found at a place in a scenario or a scheduler needs a point there; a loop that waits for another context
 //! without a lock or yield needs one, or the run never ends (and fails after [`Search::steps_at_most`]).
