@@ -1,6 +1,8 @@
 //! A schedule that can be seen: [`Traced`] wraps a scheduler and notes what each hart ran, from when to when, and why it left. It sees only what the callbacks
 //! see, so it works in every home and costs a clock reading and two stores per callback. [`Trace`] is the result, as data, text or SVG.
 //!
+//! It does not know whether the hart itself ran: while a cell's gang is not active, its contexts count as running.
+//!
 //! Nothing is allocated while it records: each hart has a buffer of fixed size, which keeps its latest spans.
 
 extern crate alloc;
@@ -24,7 +26,7 @@ pub enum Left {
     Tick,
     /// [`Scheduler::yielded`].
     Yielded,
-    /// It waits for something: [`crate::suspend`].
+    /// It waits for something: [`crate::suspend`]. Noted when its hart asks for the next, a moment after it was put away: another hart may run it already.
     Suspended,
     /// It ran to its end.
     Done,
@@ -36,7 +38,7 @@ pub enum Left {
     Running,
 }
 
-/// One context on one hart, without interruption.
+/// One context on one hart, without interruption by its scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// The hart's number.
@@ -50,6 +52,8 @@ pub struct Span {
     /// Why it left.
     pub left: Left,
 }
+
+const _: () = assert!(size_of::<Span>() == 40, "the documentation of `Traced::new` says so");
 
 impl Span {
     /// How long it was, in ns.
@@ -100,7 +104,7 @@ pub struct Traced<S> {
 struct Line(::spin::Mutex<Row>);
 
 impl<S: Scheduler> Traced<S> {
-    /// Records the latest `spans` (32 or 40 bytes each) of each of so many harts; what happens on others is not recorded. `scheduler` may be an [`Arc`].
+    /// Records the latest `spans` (40 bytes each) of each of so many harts; what happens on others is not recorded. `scheduler` may be an [`Arc`].
     #[must_use]
     pub fn new(scheduler: S, harts: usize, spans: usize) -> Self {
         let row = |_| Line(::spin::Mutex::new(Row { spans: Vec::with_capacity(spans), ..Row::default() }));

@@ -83,6 +83,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
 
 /// What to do with it.
 const NEXT: &str = "\
+Cargo adds the program to Cargo.lock when it is used next.
+
 Test it (on Linux threads, and under a virtual clock with many schedules)
   cargo test -p schedulers --lib {{module}}
 Run it in a cell; it prints which threads ran when, and how long
