@@ -6,7 +6,7 @@
 //! [`suspend`].
 //!
 //! Where it runs is a *home*: a cell (feature `cell`), threads of a Linux process (`home::linux`), or one thread under a virtual clock that searches for
-//! bad schedules and replays them (`home::test`).
+//! bad schedules and replays them (`home::test`). What ran where and when can be seen in all of them: [`trace`].
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -24,6 +24,7 @@ mod scheduler;
 mod spin;
 #[allow(unsafe_code, reason = "registers, stacks, and who owns them")]
 mod switch;
+pub mod trace;
 
 pub use hart::Hart;
 pub use machine::{NoStack, Shape, Summary};

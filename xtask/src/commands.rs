@@ -5,5 +5,6 @@ pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod doctor;
 pub(crate) mod mutations;
+pub(crate) mod new;
 pub(crate) mod run;
 pub(crate) mod test;

@@ -1,9 +1,11 @@
 //! A deterministic home for tests: harts are simulated on one thread, time is virtual, and at each *point* ([`crate::point`], locks, yields, wake-ups)
 //! a director chooses which hart goes on and whether time leaps to a tick. So scheduling mistakes are found by search, and a run that failed is
-//! replayed from its seed, always in the same way.
+//! replayed from its seed, always in the same way. What ran is recorded ([`crate::trace`]): a search that fails shows the last of it, and [`observe`] returns it.
 //!
 //! Between points nothing is interrupted. What is to be found at a place in a scenario or a scheduler needs a point there; a loop that waits for another context
 //! without a lock or yield needs one, or the run never ends (and fails after [`Search::steps_at_most`]).
+
+mod search;
 
 use core::cell::RefCell;
 use core::fmt::Write;
@@ -14,80 +16,28 @@ use std::vec::Vec;
 
 use crate::hart::{Hart, event};
 use crate::home::{Home, linux};
-use crate::machine::{Machine, Shape};
+use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::Scheduler;
 use crate::switch::{self, Stack, fiber};
+use crate::trace::{Trace, Traced};
+use search::{Guide, Method};
+
+pub use search::{Deviation, Search};
 
 /// Time passes at each step by so many ns.
 const STEP_NS: u64 = 1_000;
 
-/// After so many steps of one hart in sequence another one goes on, where a search has no other wish.
+/// After so many steps of one hart in sequence another one goes on, unless a search says otherwise.
 const PATIENCE: u32 = 64;
+
+/// How many of the latest spans of each hart are kept, for whoever wants to know what happened before a failure.
+const SPANS: usize = 100;
+
+/// And how many changes are shown.
+const COLUMNS: usize = 100;
 
 /// Bytes of a simulated hart's own stack.
 const HART_STACK_BYTES: usize = 1 << 18;
-
-/// Which schedules to try.
-#[derive(Clone, Debug)]
-pub struct Search {
-    method: Method,
-    resizes: bool,
-    steps_at_most: u64,
-}
-
-#[derive(Clone, Debug)]
-enum Method {
-    Random { first: u64, runs: u64 },
-    Exhaustive { deviations: usize, runs_at_most: u64 },
-    Replay(Vec<Deviation>),
-}
-
-/// A step at which the director does something else than to let the same hart go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deviation {
-    /// Which step, from 0.
-    pub step: u64,
-    /// Which of the possibilities there, from 1.
-    pub option: u32,
-}
-
-impl Search {
-    /// So many random schedules, one for each seed from 0. Half of them switch often and half seldom.
-    #[must_use]
-    pub fn random(runs: u64) -> Self {
-        Self { method: Method::Random { first: 0, runs }, resizes: false, steps_at_most: 200_000 }
-    }
-
-    /// The random schedule of one seed: replays a run that failed.
-    #[must_use]
-    pub fn seed(seed: u64) -> Self {
-        Self { method: Method::Random { first: seed, runs: 1 }, ..Self::random(1) }
-    }
-
-    /// All schedules with at most so many deviations from the plain one, but no more runs than given.
-    #[must_use]
-    pub fn exhaustive(deviations: usize, runs_at_most: u64) -> Self {
-        Self { method: Method::Exhaustive { deviations, runs_at_most }, ..Self::random(0) }
-    }
-
-    /// One schedule with exactly these deviations: replays what an exhaustive search found.
-    #[must_use]
-    pub fn replay(deviations: &[Deviation]) -> Self {
-        Self { method: Method::Replay(deviations.to_vec()), ..Self::random(0) }
-    }
-
-    /// The director also takes harts away and gives them back, at any step.
-    #[must_use]
-    pub fn with_resizes(self) -> Self {
-        Self { resizes: true, ..self }
-    }
-
-    /// A run that takes more steps fails. 200,000 unless said.
-    #[must_use]
-    pub fn steps_at_most(self, steps_at_most: u64) -> Self {
-        Self { steps_at_most, ..self }
-    }
-}
 
 /// What a search did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,7 +57,7 @@ pub struct Scenario<S> {
     /// What the first context does.
     pub main: Box<dyn FnOnce() + Send>,
     /// Looks at the result, outside of the machine; panics if it is wrong.
-    pub check: Box<dyn FnOnce(&crate::Summary)>,
+    pub check: Box<dyn FnOnce(&Summary)>,
 }
 
 impl<S> core::fmt::Debug for Scenario<S> {
@@ -120,15 +70,16 @@ impl<S> core::fmt::Debug for Scenario<S> {
 /// this panics with the reason, the deviations, and how to replay it.
 pub fn explore<S: Scheduler>(search: &Search, shape: Shape, scenario: impl Fn() -> Scenario<S>) -> Explored {
     let mut explored = Explored::default();
-    let mut try_one = |guide: Guide| -> Trace {
+    let mut try_one = |guide: Guide| -> Steps {
         let replay = guide.replay();
-        let (trace, failure) = run_once(search, shape, guide, scenario());
+        let (steps, observed) = run_once(search, shape, guide, scenario(), SPANS);
         explored.runs += 1;
-        explored.steps += trace.step;
-        if let Some(failure) = failure {
-            panic!("{failure}\n{}\nreplay: {replay}", trace.told());
+        explored.steps += steps.taken;
+        if let Some(failure) = observed.failure {
+            let changes = observed.trace.changes(COLUMNS);
+            panic!("{failure}\n{}\nwhat ran last:\n{changes}replay: {replay}", steps.told());
         }
-        trace
+        steps
     };
     match &search.method {
         Method::Random { first, runs } => {
@@ -147,10 +98,10 @@ pub fn explore<S: Scheduler>(search: &Search, shape: Shape, scenario: impl Fn() 
                     return explored;
                 }
                 runs += 1;
-                let trace = try_one(Guide::Given(given.clone()));
+                let steps = try_one(Guide::Given(given.clone()));
                 if given.len() < *most {
                     let from = given.last().map_or(0, |last: &Deviation| last.step + 1);
-                    for (step, options) in (0..).zip(&trace.options).skip(from as usize) {
+                    for (step, options) in (0..).zip(&steps.options).skip(from as usize) {
                         left.extend((1..*options).map(|option| {
                             let mut longer = given.clone();
                             longer.push(Deviation { step, option });
@@ -165,64 +116,41 @@ pub fn explore<S: Scheduler>(search: &Search, shape: Shape, scenario: impl Fn() 
     explored
 }
 
-/// Who decides.
-#[derive(Clone, Debug)]
-enum Guide {
-    Given(Vec<Deviation>),
-    Random { seed: u64, state: u64, one_in: u64 },
+/// What a single run did.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// What the machine counted.
+    pub summary: Summary,
+    /// What ran where and when.
+    pub trace: Trace,
+    /// What went wrong, if anything did.
+    pub failure: Option<String>,
 }
 
-impl Guide {
-    fn random(seed: u64) -> Self {
-        Self::Random { seed, state: seed, one_in: [2, 3, 6, 20, 60, 200][(seed % 6) as usize] }
-    }
-
-    fn replay(&self) -> String {
-        match self {
-            Self::Given(deviations) => std::format!("Search::replay(&{deviations:?})"),
-            Self::Random { seed, .. } => std::format!("Search::seed({seed})"),
-        }
-    }
-
-    /// One of so many options; 0 is the plain one.
-    fn choose(&mut self, step: u64, options: u32) -> u32 {
-        match self {
-            Self::Given(deviations) => {
-                let given = deviations.iter().find(|deviation| deviation.step == step);
-                given.map_or(0, |deviation| deviation.option.min(options - 1))
-            }
-            Self::Random { state, one_in, .. } => {
-                if options < 2 || !random(state).is_multiple_of(*one_in) {
-                    return 0;
-                }
-                1 + (random(state) % u64::from(options - 1)) as u32
-            }
-        }
-    }
+/// Runs a scenario once, under the first schedule of a search, and tells what happened, whether it ended well or not. The latest `spans` of each hart are
+/// recorded.
+pub fn observe<S: Scheduler>(search: &Search, shape: Shape, spans: usize, scenario: Scenario<S>) -> Observed {
+    let guide = match &search.method {
+        Method::Random { first, .. } => Guide::random(*first),
+        Method::Replay(deviations) => Guide::Given(deviations.clone()),
+        Method::Exhaustive { .. } => Guide::Given(Vec::new()),
+    };
+    run_once(search, shape, guide, scenario, spans).1
 }
 
-/// SplitMix64.
-fn random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// What happened in a run.
+/// The steps of a run.
 #[derive(Debug, Default)]
-struct Trace {
-    step: u64,
+struct Steps {
+    taken: u64,
     options: Vec<u32>,
     deviations: Vec<String>,
 }
 
-impl Trace {
+impl Steps {
     /// The schedule for a reader: the last deviations, which matter most.
     fn told(&self) -> String {
         const SHOWN: usize = 40;
-        let mut told = std::format!("schedule of {} steps, {} deviations", self.step, self.deviations.len());
+        let mut told = std::format!("schedule of {} steps, {} deviations", self.taken, self.deviations.len());
         for line in self.deviations.iter().skip(self.deviations.len().saturating_sub(SHOWN)) {
             let _ = write!(told, "\n  {line}");
         }
@@ -276,7 +204,8 @@ fn run_once<S: Scheduler>(
     shape: Shape,
     mut guide: Guide,
     scenario: Scenario<S>,
-) -> (Trace, Option<String>) {
+    spans: usize,
+) -> (Steps, Observed) {
     let machine = SPARE.take();
     machine.reset(&TEST, &shape, true);
     let harts = machine.harts();
@@ -284,7 +213,8 @@ fn run_once<S: Scheduler>(
     STAGE.set(Stage { clock: 1_000_000, harts: std::vec![start; harts.len()] });
     let Scenario { scheduler, main, check } = scenario;
     let mut main = Some(main);
-    let scheduler = &scheduler;
+    let traced = Traced::new(scheduler, harts.len(), spans);
+    let scheduler = &traced;
     let fibers: Vec<_> = harts
         .iter()
         .map(|hart| {
@@ -303,8 +233,8 @@ fn run_once<S: Scheduler>(
             })
         })
         .collect();
-    let mut trace = Trace::default();
-    let stuck = direct(search, machine, &fibers, &mut guide, &mut trace);
+    let mut steps = Steps::default();
+    let stuck = direct(search, machine, &fibers, &mut guide, &mut steps);
     let summary = machine.summary();
     let failure = machine.take_failure().map(|failure| message(&*failure)).or(stuck);
     let failure = failure.or_else(|| {
@@ -316,7 +246,7 @@ fn run_once<S: Scheduler>(
         stacks.extend(fibers.into_iter().filter_map(fiber::Fiber::into_stack));
         SPARE.put(machine);
     }
-    (trace, failure)
+    (steps, Observed { summary, trace: traced.trace(), failure })
 }
 
 /// Lets harts go on until all have ended. Says what is wrong if they never will.
@@ -325,7 +255,7 @@ fn direct(
     machine: &'static Machine,
     fibers: &[fiber::Fiber<'_>],
     guide: &mut Guide,
-    trace: &mut Trace,
+    steps: &mut Steps,
 ) -> Option<String> {
     let harts = machine.harts();
     let mut present = 0;
@@ -334,8 +264,8 @@ fn direct(
         if fibers.iter().all(fiber::Fiber::has_finished) {
             return None;
         }
-        if trace.step >= search.steps_at_most {
-            return Some(std::format!("not ended after {} steps: {}", trace.step, describe(machine)));
+        if steps.taken >= search.steps_at_most {
+            return Some(std::format!("not ended after {} steps: {}", steps.taken, describe(machine)));
         }
         let able = able_harts(harts);
         if able.is_empty() {
@@ -353,7 +283,7 @@ fn direct(
         {
             return Some(std::format!("all harts wait for each other: {}", describe(machine)));
         }
-        let stay = able.contains(&present) && place(present) != Place::Waiting && in_sequence < PATIENCE;
+        let stay = able.contains(&present) && place(present) != Place::Waiting && in_sequence < search.patience;
         let plain = if stay { present } else { *able.iter().find(|hart| **hart > present).unwrap_or(&able[0]) };
         let mut options = std::vec![Action::Go(plain)];
         options.extend(able.iter().filter(|hart| **hart != plain).map(|hart| Action::Go(*hart)));
@@ -362,16 +292,16 @@ fn direct(
         if search.resizes {
             options.extend((1..=harts.len()).filter(|count| *count != machine.wanted()).map(Action::Resize));
         }
-        let option = guide.choose(trace.step, options.len() as u32);
-        trace.options.push(options.len() as u32);
+        let option = guide.choose(steps.taken, options.len() as u32);
+        steps.options.push(options.len() as u32);
         let action = options[option as usize];
         if option != 0 {
             let at = place(present);
-            trace
+            steps
                 .deviations
-                .push(std::format!("step {}, option {option}: {action:?}; hart {present} was at {at:?}", trace.step));
+                .push(std::format!("step {}, option {option}: {action:?}; hart {present} was at {at:?}", steps.taken));
         }
-        trace.step += 1;
+        steps.taken += 1;
         let next = match action {
             Action::Go(hart) => hart,
             Action::Leap(hart) => {
