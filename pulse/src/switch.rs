@@ -83,7 +83,7 @@ fn unmask_once() -> bool {
 /// Undoes one [`mask`], and delivers what has collected if it was the last.
 #[inline]
 pub(crate) fn unmask() {
-    if unmask_once() && current().is_some_and(Hart::has_events) {
+    while unmask_once() && current().is_some_and(Hart::has_events) {
         deliver();
     }
 }
@@ -91,9 +91,8 @@ pub(crate) fn unmask() {
 /// Delivers what has collected, if events are not masked.
 #[cfg(feature = "std")]
 pub(crate) fn deliver_pending() {
-    if masked() == 0 && current().is_some_and(Hart::has_events) {
-        deliver();
-    }
+    mask();
+    unmask();
 }
 
 /// How many times events are masked here.
@@ -131,13 +130,12 @@ fn mask_once() {
     unsafe { asm!(concat!("mov ", local!(masked), ", 1"), options(nostack, preserves_flags)) };
 }
 
-/// Lets an event that collected while masked interrupt the present context.
+/// Lets events that collected while masked interrupt the present context, and masks them once again. Not called in a callback, where events stay masked
+/// throughout, nor on a thread that is no hart, where there are none.
 #[cold]
 fn deliver() {
     mask();
-    // In a scheduler's callback events stay masked throughout; on a thread that is no hart there are none.
     leave(Status::Interrupted);
-    unmask();
 }
 
 /// Saves the stack pointer, and goes on at another one, where an instruction's address lies. Compiled into its callers, so that only registers in use

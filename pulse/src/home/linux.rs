@@ -280,6 +280,9 @@ fn install_handlers() {
         action.sa_sigaction = handler;
         // On the thread's own signal stack, which the standard library gave it: a context's may be too small.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+        // Not while a fault is handled: events are not masked there, and it would take the signal stack for the context's.
+        // SAFETY: a set of signals, and one that exists.
+        unsafe { libc::sigaddset(&raw mut action.sa_mask, signal()) };
         // SAFETY: as above.
         let mut earlier: libc::sigaction = unsafe { core::mem::zeroed() };
         // SAFETY: the handlers do only what a signal handler may.
@@ -332,15 +335,17 @@ fn own_code(rip: u64) -> bool {
     ((&raw const __executable_start) as u64..(&raw const etext) as u64).contains(&rip)
 }
 
-/// A fault: the running context's, or nobody's whom we know.
+/// A fault: the running context's, or nobody's whom we know. A context that masks events may hold a lock, and others would wait for it for ever if only the context ended:
+/// so then the process does, and says why.
 unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, ucontext: *mut libc::c_void) {
     // SAFETY: the system passes it.
     let told = unsafe { &*info };
     // SAFETY: for these signals it has an address.
     let address = unsafe { told.si_addr() } as u64;
-    let hart = switch::current().filter(|_| switch::masked() == 0);
+    let hart = switch::current();
     let near = hart.is_some_and(|hart| switch::running_stack_is_near(hart, address as usize, GUARD_BYTES));
-    if let Some(hart) = hart {
+    let masked = switch::masked() > 0;
+    if let Some(hart) = hart.filter(|_| !masked) {
         let kind = match number {
             _ if near => FaultKind::StackOverflow,
             libc::SIGSEGV | libc::SIGBUS => FaultKind::Memory,
@@ -353,6 +358,12 @@ unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, u
         registers[libc::REG_RIP as usize] = rip as i64;
         registers[libc::REG_RSP as usize] = rsp as i64;
         return;
+    }
+    if near {
+        let told =
+            "pulse: a context left its stack while it masked events or held a lock, so that it cannot end alone\n";
+        // SAFETY: the text is there, and a signal handler may write.
+        unsafe { libc::write(libc::STDERR_FILENO, told.as_ptr().cast(), told.len()) };
     }
     let earlier = FAULTS.iter().position(|fault| *fault == number).map(|index| EARLIER[index].load(Ordering::SeqCst));
     match earlier.map(|earlier| earlier as usize) {

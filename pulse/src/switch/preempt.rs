@@ -37,18 +37,18 @@ pub(crate) fn find_vector_state() {
 /// Bytes below the stack pointer that compiled code may use without saying so.
 const RED_ZONE: u64 = 128;
 
-/// What the trampoline and its calls take of a stack, at most, without the vector state.
+/// What the trampoline and its calls take of a stack, at most, without the vector state. Debug builds were seen to take 448.
 const TRAMPOLINE_BYTES: u64 = 1024;
 
 /// Makes an interrupted context go on in the trampoline: changes its instruction pointer and stack pointer, pushes what they and the flags
-/// were, and masks events once. Refuses where too little is left of the stack.
+/// were, and masks events once. Refuses where too little is left of the stack, and where something else runs than the context on its own stack: another signal's handler.
 ///
 /// # Safety
 /// The three are those of the context that runs on this hart, interrupted between two instructions while events were not masked.
 pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: u64) -> bool {
     let Some(Block { stack, .. }) = running(hart) else { return false };
     let needed = RED_ZONE + TRAMPOLINE_BYTES + VECTOR_BYTES.load(Ordering::Relaxed);
-    if *rsp < stack.base.addr().get() as u64 + needed {
+    if !(stack.base.addr().get() as u64 + needed..stack.top().addr() as u64).contains(rsp) {
         return false;
     }
     let frame = (*rsp - RED_ZONE - 16) as *mut [u64; 2];
