@@ -35,16 +35,6 @@ pub use switch::{Context, Control, Queue, SCHEDULER_WORDS};
 /// The most harts of a machine.
 pub const MAX_HARTS: usize = 64;
 
-impl Context {
-    /// A new context that will run `work` once it is made ready and chosen. On a hart only, by a context or a callback.
-    ///
-    /// # Errors
-    /// [`NoStack`] when there is no memory for it.
-    pub fn new(work: impl FnOnce() + Send + 'static) -> Result<Self, NoStack> {
-        on_hart(|hart| hart.machine().context(work))
-    }
-}
-
 /// Does something on this hart with events masked, without a call: a short section in which nothing can interrupt and the hart stays the same. Panics on
 /// a thread that is no hart. What is forbidden while a [`Spin`] is held is forbidden here.
 #[inline]
@@ -106,13 +96,13 @@ pub fn resize(harts: usize) {
 
 /// Looks at the running context as its scheduler sees it. `None` where no context runs.
 pub fn with_running<R>(look: impl FnOnce(&Control) -> R) -> Option<R> {
-    on_hart(|hart| switch::with_running(hart, look))
+    on_hart(|hart| switch::running(hart).map(look))
 }
 
 /// A place at which the deterministic home may switch to another hart or deliver an event. Nothing elsewhere.
 #[inline]
 pub fn point(place: &'static str) {
-    if let Some(hart) = switch::current().filter(|hart| hart.watched.load(core::sync::atomic::Ordering::Relaxed)) {
-        hart.machine().home().point(place);
+    if let Some(hart) = switch::current().filter(|hart| hart.watched) {
+        hart.machine().home.point(place);
     }
 }

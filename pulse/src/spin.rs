@@ -27,7 +27,7 @@ impl<T> Spin<T> {
                 return SpinGuard { inner, _masked: masked };
             }
             match switch::current() {
-                Some(hart) => hart.machine().home().relax(),
+                Some(hart) => hart.machine().home.relax(),
                 None => core::hint::spin_loop(),
             }
         }

@@ -14,7 +14,7 @@ use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::Scheduler;
-use crate::switch::{self, Stack};
+use crate::switch::{self, Context, Stack};
 
 /// When a tick came where it could not interrupt, it is tried again after so many ns.
 const RETRY_NS: u64 = 20_000;
@@ -37,9 +37,9 @@ pub fn run<S: Scheduler>(hart: u32, shape: Shape, scheduler: &S, main: impl FnOn
     if hart as usize >= shape.most_harts {
         return Summary::default();
     }
-    let machine = MACHINE.call_once(Machine::default);
+    let machine = MACHINE.call_once(|| Machine::new(&Cell, shape.stack_bytes, false));
     if hart == 0 {
-        machine.reset(&CELL, &shape, false);
+        machine.reset(&shape);
     } else {
         while !READY.load(Ordering::Acquire) {
             core::hint::spin_loop();
@@ -52,8 +52,7 @@ pub fn run<S: Scheduler>(hart: u32, shape: Shape, scheduler: &S, main: impl FnOn
         events::on_notification(|registers| on_event(registers, event::NOTIFY));
         // What it is woken for it finds by itself.
         events::on_wake(|registers| on_event(registers, 0));
-        let context = machine.context(main).expect("the first context has a stack");
-        scheduler.ready(own, context);
+        scheduler.ready(own, Context::new(main).expect("the first context has a stack"));
         READY.store(true, Ordering::Release);
     }
     own.drive(scheduler);
@@ -79,8 +78,6 @@ fn on_event(registers: &mut Registers, events: u32) {
 /// The home.
 #[derive(Debug)]
 struct Cell;
-
-static CELL: Cell = Cell;
 
 impl Home for Cell {
     fn now(&self) -> u64 {
@@ -120,8 +117,8 @@ impl Home for Cell {
             calls::memory_map(base + mapped, part, Access::ReadWrite).ok()?;
             mapped += part;
         }
-        let base = NonNull::new(base as *mut u8)?;
+        let end = NonNull::new((base + bytes) as *mut u8)?;
         // SAFETY: just mapped for this, at addresses that are used only here and only once; whole pages, never unmapped.
-        Some(unsafe { Stack::new(base, bytes as usize) })
+        Some(unsafe { Stack::below(end) })
     }
 }
