@@ -60,19 +60,16 @@ impl Hart {
     }
 
     /// This hart's number, from 0.
-    #[must_use]
     pub fn number(&self) -> usize {
         self.number
     }
 
     /// How many harts the scheduler has at the moment; those with smaller numbers are in use.
-    #[must_use]
     pub fn harts(&self) -> usize {
         self.machine().wanted()
     }
 
     /// The time, in ns; see [`crate::now`].
-    #[must_use]
     pub fn now(&self) -> u64 {
         self.machine().home.now()
     }
@@ -84,7 +81,6 @@ impl Hart {
     }
 
     /// The instant of [`Hart::set_tick`]; `u64::MAX` if none is armed.
-    #[must_use]
     pub fn tick_at(&self) -> u64 {
         self.tick_at.load(Ordering::Relaxed)
     }
@@ -167,17 +163,17 @@ impl Hart {
             self.armed_at.store(at, Ordering::Relaxed);
             self.machine().home.arm(self, at);
         }
-        match switch::run(self, context) {
-            (Status::Yielded, Some(context)) => scheduler.yielded(self, context),
-            (Status::Finished, Some(context)) => {
+        let Some(context) = switch::run(self, context) else { return scheduler.enter(self) };
+        match context.status.get() {
+            Status::Yielded => scheduler.yielded(self, context),
+            Status::Finished => {
                 let next = scheduler.done(self, context);
                 self.machine().forget_one();
                 next
             }
-            (Status::Faulted(fault), Some(context)) => scheduler.fault(self, context, fault),
+            Status::Faulted(fault) => scheduler.fault(self, context, fault),
             // The events that interrupted it are pending, and the loop looks at them before it runs anything.
-            (_, Some(context)) => Next::Run(context),
-            (_, None) => scheduler.enter(self),
+            _ => Next::Run(context),
         }
     }
 

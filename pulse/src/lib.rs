@@ -54,7 +54,7 @@ pub fn masked<R>(work: impl FnOnce() -> R) -> R {
 #[inline]
 pub fn yield_now() {
     point("yield");
-    switch::yield_now();
+    switch::pause(switch::Status::Yielded);
 }
 
 /// Stops the present context and gives it to `what`, which keeps it until it is to be made ready: the base of every lock and condition. `what` runs on the
@@ -67,7 +67,6 @@ pub fn suspend(what: impl FnOnce(Context)) {
 }
 
 /// The time in ns, from some beginning; the timebase in a cell. 0 outside of a machine.
-#[must_use]
 pub fn now() -> u64 {
     switch::current().map_or(0, Hart::now)
 }

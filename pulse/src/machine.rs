@@ -183,13 +183,11 @@ pub struct Shape {
 
 impl Shape {
     /// So many harts, never more, and stacks of 64 KiB.
-    #[must_use]
     pub const fn new(harts: usize) -> Self {
         Self { harts, most_harts: harts, stack_bytes: 1 << 16 }
     }
 
     /// The same, with room for more harts.
-    #[must_use]
     pub const fn up_to(self, most_harts: usize) -> Self {
         Self { most_harts, ..self }
     }

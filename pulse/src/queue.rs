@@ -12,13 +12,11 @@ pub struct Ranked {
 
 impl Ranked {
     /// An empty queue.
-    #[must_use]
     pub const fn new() -> Self {
         Self { root: None, pushed: 0 }
     }
 
     /// Whether none waits in it.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.root.is_none()
     }
@@ -38,7 +36,6 @@ impl Ranked {
     }
 
     /// The smallest rank in it.
-    #[must_use]
     pub fn first_rank(&self) -> Option<u64> {
         self.root.as_ref().map(|first| first.links.key.0)
     }

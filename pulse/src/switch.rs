@@ -182,9 +182,9 @@ fn leave(why: Status) {
     unsafe { switch(context.saved.as_ptr(), hart.stack_pointer.load(Ordering::Relaxed)) };
 }
 
-/// On a hart's own stack: continues a context until it leaves, and says why it did. One that was suspended has been given away. Events are masked.
+/// On a hart's own stack: continues a context until it leaves, and gives it back with a new status, unless it was suspended and thus given away. Events are masked.
 #[inline]
-pub(crate) fn run(hart: &Hart, context: Context) -> (Status, Option<Context>) {
+pub(crate) fn run(hart: &Hart, context: Context) -> Option<Context> {
     while context.busy.load(Ordering::Acquire) {
         hart.machine().home.relax();
     }
@@ -193,13 +193,10 @@ pub(crate) fn run(hart: &Hart, context: Context) -> (Status, Option<Context>) {
     // hart's own.
     unsafe { switch(hart.stack_pointer.as_ptr(), context.saved.load(Ordering::Relaxed)) };
     hart.running.store(core::ptr::null_mut(), Ordering::Relaxed);
-    let why = context.status.get();
-    if let Status::Suspended(what) = why {
-        // SAFETY: `suspend` made it, and cannot return before it has been called and is no longer busy.
-        unsafe { (*what)(context) };
-        return (why, None);
-    }
-    (why, Some(context))
+    let Status::Suspended(what) = context.status.get() else { return Some(context) };
+    // SAFETY: `suspend` made it, and cannot return before it has been called and is no longer busy.
+    unsafe { (*what)(context) };
+    None
 }
 
 /// What a scheduler sees of the context that runs on this hart. For what runs there with events masked, or has interrupted it.
@@ -209,11 +206,11 @@ pub(crate) fn running(hart: &Hart) -> Option<&Control> {
     unsafe { hart.running.load(Ordering::Relaxed).as_ref() }
 }
 
-/// See [`crate::yield_now`].
+/// Lets the present context leave; returns when it is continued.
 #[inline]
-pub(crate) fn yield_now() {
+pub(crate) fn pause(why: Status) {
     mask();
-    leave(Status::Yielded);
+    leave(why);
     unmask();
 }
 
@@ -231,7 +228,5 @@ pub(crate) fn suspend(what: impl FnOnce(Context)) {
     let call: *mut (dyn FnMut(Context) + '_) = &raw mut once;
     // SAFETY: only the lifetime changes: it is called once, before `busy` lets this go on.
     let call = unsafe { core::mem::transmute::<*mut (dyn FnMut(Context) + '_), *mut dyn FnMut(Context)>(call) };
-    mask();
-    leave(Status::Suspended(call));
-    unmask();
+    pause(Status::Suspended(call));
 }

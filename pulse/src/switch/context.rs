@@ -24,19 +24,17 @@ pub struct Control {
     pub(super) saved: AtomicPtr<u8>,
     /// Set while [`crate::suspend`]'s closure still uses the context's stack.
     pub(super) busy: AtomicBool,
-    pub(super) status: Cell<Status>,
+    pub(crate) status: Cell<Status>,
     pub(super) machine: &'static Machine,
 }
 
 impl Control {
     /// The context's number: from 1, in the order of creation, never used twice in a machine.
-    #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
     /// What [`crate::Ranked`] sorts by: the smallest first. 0 at the start.
-    #[must_use]
     pub fn rank(&self) -> u64 {
         self.rank.get()
     }
@@ -47,7 +45,6 @@ impl Control {
     }
 
     /// A word that belongs to the scheduler, 0 at the start; `index` below [`SCHEDULER_WORDS`].
-    #[must_use]
     pub fn word(&self, index: usize) -> u64 {
         self.words[index].get()
     }
@@ -178,7 +175,6 @@ impl Context {
     }
 
     /// Whether it has run to its end.
-    #[must_use]
     pub fn is_finished(&self) -> bool {
         matches!(self.status.get(), Status::Finished)
     }
@@ -223,19 +219,16 @@ unsafe impl Send for Queue {}
 
 impl Queue {
     /// An empty queue.
-    #[must_use]
     pub const fn new() -> Self {
         Self { head: None, tail: None, length: 0 }
     }
 
     /// How many contexts wait in it.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.length
     }
 
     /// Whether none does.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
