@@ -132,6 +132,26 @@ impl Hart {
         self.tick_at().min(self.wake_at.load(Ordering::Relaxed))
     }
 
+    /// Calls back. Debug builds check what the contract of callbacks says, and measure how long it takes; not where time is simulated.
+    #[inline]
+    pub(crate) fn call<R>(&self, name: &'static str, callback: impl FnOnce(&Self) -> R) -> R {
+        if !cfg!(debug_assertions) {
+            return callback(self);
+        }
+        assert!(switch::running(self).is_none(), "a callback must run on the hart's own stack, but `{name}` does not");
+        let begun = self.now();
+        let result = callback(self);
+        let masked = switch::masked();
+        assert!(
+            masked == 1,
+            "a callback must give up every lock that it takes, but `{name}` ends masked {masked} times"
+        );
+        if !self.watched {
+            self.machine().callbacks.lock().count(name, self.now() - begun);
+        }
+        result
+    }
+
     /// The hart's life, on its own stack with events masked once: until the machine stops.
     pub(crate) fn drive(&self, scheduler: &dyn Scheduler) {
         let mut next = Next::Idle { until: 0 };
@@ -147,7 +167,6 @@ impl Hart {
             } else {
                 self.idle(scheduler)
             };
-            debug_assert!(switch::masked() == 1, "a callback must give up every lock that it takes");
             if let Next::Run(context) = &next {
                 debug_assert!(!context.is_finished(), "context {} has finished and cannot run", context.id());
             }
@@ -163,15 +182,15 @@ impl Hart {
             self.armed_at.store(at, Ordering::Relaxed);
             self.machine().home.arm(self, at);
         }
-        let Some(context) = switch::run(self, context) else { return scheduler.enter(self) };
+        let Some(context) = switch::run(self, context) else { return self.call("enter", |hart| scheduler.enter(hart)) };
         match context.status.get() {
-            Status::Yielded => scheduler.yielded(self, context),
+            Status::Yielded => self.call("yielded", |hart| scheduler.yielded(hart, context)),
             Status::Finished => {
-                let next = scheduler.done(self, context);
+                let next = self.call("done", |hart| scheduler.done(hart, context));
                 self.machine().forget_one();
                 next
             }
-            Status::Faulted(fault) => scheduler.fault(self, context, fault),
+            Status::Faulted(fault) => self.call("fault", |hart| scheduler.fault(hart, context, fault)),
             // The events that interrupted it are pending, and the loop looks at them before it runs anything.
             _ => Next::Run(context),
         }
@@ -181,11 +200,11 @@ impl Hart {
     #[cold]
     fn handle(&self, scheduler: &dyn Scheduler, events: u32, next: Next) -> Next {
         if events & event::NOTIFY != 0 {
-            scheduler.notify(self);
+            self.call("notify", |hart| scheduler.notify(hart));
         }
         if !self.is_wanted() {
             let context = if let Next::Run(context) = next { Some(context) } else { None };
-            scheduler.resize(self, context);
+            self.call("resize", |hart| scheduler.resize(hart, context));
             self.stay_away();
             return Next::Idle { until: 0 };
         }
@@ -194,16 +213,18 @@ impl Hart {
             self.armed_at.store(u64::MAX, Ordering::Relaxed);
         }
         while let Some((_, sleeper)) = self.pop_sleeper(now) {
-            scheduler.ready(self, sleeper);
+            self.call("ready", |hart| scheduler.ready(hart, sleeper));
         }
         let due = self.tick_at() <= now;
         if due {
             self.set_tick(u64::MAX);
         }
         match next {
-            Next::Run(context) if due || events & event::KICK != 0 => scheduler.tick(self, context),
+            Next::Run(context) if due || events & event::KICK != 0 => {
+                self.call("tick", |hart| scheduler.tick(hart, context))
+            }
             Next::Run(context) => Next::Run(context),
-            Next::Idle { .. } => scheduler.enter(self),
+            Next::Idle { .. } => self.call("enter", |hart| scheduler.enter(hart)),
         }
     }
 
@@ -211,7 +232,7 @@ impl Hart {
     fn idle(&self, scheduler: &dyn Scheduler) -> Next {
         let machine = self.machine();
         machine.set_idle(self);
-        let next = scheduler.enter(self);
+        let next = self.call("enter", |hart| scheduler.enter(hart));
         if let Next::Idle { until } = next {
             machine.home.park(self, until.min(self.earliest()));
             machine.clear_idle(self);

@@ -26,7 +26,7 @@ mod spin;
 mod switch;
 
 pub use hart::Hart;
-pub use machine::{NoStack, Shape, Summary};
+pub use machine::{CALLBACK_NS, Callbacks, NoStack, Shape, Summary};
 pub use queue::Ranked;
 pub use scheduler::{Fault, FaultKind, Next, Scheduler};
 pub use spin::{PerHart, Spin, SpinGuard};

@@ -15,6 +15,31 @@ pub struct Summary {
     pub created: u64,
     /// Contexts that were dropped before they had finished, and whose stacks can never be used again.
     pub lost: u64,
+    /// How long its scheduler's callbacks took. Measured in debug builds, and not where time is simulated.
+    pub callbacks: Callbacks,
+}
+
+/// How long callbacks took, by the clock: whatever interrupts the hart meanwhile is counted too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Callbacks {
+    /// The longest took so many ns.
+    pub longest_ns: u64,
+    /// Which it was: the name of a [`Scheduler`](crate::Scheduler)'s function, or `suspend`. Empty if nothing was measured.
+    pub longest: &'static str,
+    /// How many took longer than [`CALLBACK_NS`].
+    pub over: u64,
+}
+
+/// The longest that a callback should take in a debug build, in ns: ten times what is asked of one that is optimised.
+pub const CALLBACK_NS: u64 = 10_000;
+
+impl Callbacks {
+    pub(crate) fn count(&mut self, name: &'static str, ns: u64) {
+        if ns > self.longest_ns {
+            (self.longest_ns, self.longest) = (ns, name);
+        }
+        self.over += u64::from(ns > CALLBACK_NS);
+    }
 }
 
 /// The harts and what they share.
@@ -31,6 +56,7 @@ pub(crate) struct Machine {
     live: AtomicU64,
     created: AtomicU64,
     lost: AtomicU64,
+    pub(crate) callbacks: Spin<Callbacks>,
     /// Finished contexts, whose stacks are for the next.
     pub(crate) spare: Spin<Queue>,
     /// What went wrong first: for homes in which a panic does not end everything.
@@ -58,6 +84,7 @@ impl Machine {
             live: AtomicU64::new(0),
             created: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            callbacks: Spin::default(),
             spare: Spin::default(),
             #[cfg(feature = "std")]
             failure: Spin::default(),
@@ -69,6 +96,7 @@ impl Machine {
         self.most.store(shape.most_harts, Ordering::Relaxed);
         self.wanted.store(shape.harts, Ordering::Relaxed);
         self.created.store(0, Ordering::Relaxed);
+        *self.callbacks.lock() = Callbacks::default();
         self.harts.iter().for_each(|hart| hart.reset(self));
     }
 
@@ -115,7 +143,8 @@ impl Machine {
     }
 
     pub(crate) fn summary(&self) -> Summary {
-        Summary { created: self.created.load(Ordering::Relaxed), lost: self.lost.load(Ordering::Relaxed) }
+        let [created, lost] = [&self.created, &self.lost].map(|count| count.load(Ordering::Relaxed));
+        Summary { created, lost, callbacks: *self.callbacks.lock() }
     }
 
     /// Contexts that have not finished.

@@ -195,7 +195,7 @@ pub(crate) fn run(hart: &Hart, context: Context) -> Option<Context> {
     hart.running.store(core::ptr::null_mut(), Ordering::Relaxed);
     let Status::Suspended(what) = context.status.get() else { return Some(context) };
     // SAFETY: `suspend` made it, and cannot return before it has been called and is no longer busy.
-    unsafe { (*what)(context) };
+    hart.call("suspend", |_| unsafe { (*what)(context) });
     None
 }
 

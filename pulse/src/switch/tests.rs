@@ -213,6 +213,13 @@ fn what_does_not_run_on_its_contexts_stack_is_not_interrupted() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "a callback must run on the hart's own stack, but `tick` does not")]
+fn a_callback_on_a_contexts_stack_is_refused() {
+    linux::run(Shape::new(1), &Hasty::default(), || on_hart(|hart| hart.call("tick", |_| ())));
+}
+
+#[test]
 fn stacks_are_used_again() {
     let scheduler = Arc::new(Hasty::default());
     let scheduler_of_main = scheduler.clone();
