@@ -133,7 +133,6 @@ impl Hart {
     }
 
     /// Calls back. Debug builds check what the contract of callbacks says, and measure how long it takes; not where time is simulated.
-    #[inline]
     pub(crate) fn call<R>(&self, name: &'static str, callback: impl FnOnce(&Self) -> R) -> R {
         if !cfg!(debug_assertions) {
             return callback(self);
@@ -159,7 +158,7 @@ impl Hart {
             next = if self.has_events() {
                 let events = self.pending.swap(0, Ordering::SeqCst);
                 if events & event::STOP != 0 {
-                    return;
+                    return drop(next);
                 }
                 self.handle(scheduler, events, next)
             } else if let Next::Run(context) = next {
@@ -231,7 +230,7 @@ impl Hart {
     /// Sleeps, unless there is something to run after all when others already know that this hart sleeps.
     fn idle(&self, scheduler: &dyn Scheduler) -> Next {
         let machine = self.machine();
-        machine.set_idle(self);
+        machine.idle.fetch_or(1 << self.number, Ordering::SeqCst);
         let next = self.call("enter", |hart| scheduler.enter(hart));
         if let Next::Idle { until } = next {
             machine.home.park(self, until.min(self.earliest()));

@@ -37,14 +37,12 @@ pub const MAX_HARTS: usize = 64;
 
 /// Does something on this hart with events masked, without a call: a short section in which nothing can interrupt and the hart stays the same. Panics on
 /// a thread that is no hart. What is forbidden while a [`Spin`] is held is forbidden here.
-#[inline]
 pub fn on_hart<R>(work: impl FnOnce(&Hart) -> R) -> R {
     let _masked = spin::Masked::new();
     work(switch::current().expect("this works on a hart only: inside a machine"))
 }
 
 /// As [`on_hart`] for what does not care where it runs, even outside of a machine: for short calls into code that must not be interrupted.
-#[inline]
 pub fn masked<R>(work: impl FnOnce() -> R) -> R {
     let _masked = spin::Masked::new();
     work()
@@ -60,7 +58,6 @@ pub fn yield_now() {
 /// Stops the present context and gives it to `what`, which keeps it until it is to be made ready: the base of every lock and condition. `what` runs on the
 /// hart's own stack with events masked, as a callback does; afterwards the hart calls [`Scheduler::enter`]. Returns when the context is continued. A
 /// [`SpinGuard`] must not be held here, but `what` may take locks: look again there at what you wait for.
-#[inline]
 pub fn suspend(what: impl FnOnce(Context)) {
     point("suspend");
     switch::suspend(what);

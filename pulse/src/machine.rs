@@ -51,11 +51,11 @@ pub(crate) struct Machine {
     most: AtomicUsize,
     wanted: AtomicUsize,
     /// A bit for each hart that sleeps because it has nothing to run.
-    idle: AtomicU64,
+    pub(crate) idle: AtomicU64,
     /// Contexts made and not yet finished, dropped or lost.
-    live: AtomicU64,
+    pub(crate) live: AtomicU64,
     created: AtomicU64,
-    lost: AtomicU64,
+    pub(crate) lost: AtomicU64,
     pub(crate) callbacks: Spin<Callbacks>,
     /// Finished contexts, whose stacks are for the next.
     pub(crate) spare: Spin<Queue>,
@@ -136,28 +136,12 @@ impl Machine {
         }
     }
 
-    /// A context was dropped that had begun and not finished.
-    pub(crate) fn lose_one(&self) {
-        self.lost.fetch_add(1, Ordering::Relaxed);
-        self.forget_one();
-    }
-
     pub(crate) fn summary(&self) -> Summary {
         let [created, lost] = [&self.created, &self.lost].map(|count| count.load(Ordering::Relaxed));
         Summary { created, lost, callbacks: *self.callbacks.lock() }
     }
 
-    /// Contexts that have not finished.
-    #[cfg(feature = "std")]
-    pub(crate) fn live(&self) -> u64 {
-        self.live.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn set_idle(&self, hart: &Hart) {
-        self.idle.fetch_or(1 << hart.number(), Ordering::SeqCst);
-    }
-
-    /// Whether nobody else had done it.
+    /// Says that a hart sleeps no more. Whether nobody else had said it.
     pub(crate) fn clear_idle(&self, hart: &Hart) -> bool {
         let bit = 1 << hart.number();
         self.idle.fetch_and(!bit, Ordering::SeqCst) & bit != 0
@@ -189,10 +173,10 @@ pub struct NoStack {
 
 impl core::fmt::Display for NoStack {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { stack_bytes, closure_bytes } = self;
         write!(
             f,
-            "no memory for a stack of {stack_bytes} bytes, or no room there for a closure of {closure_bytes} bytes"
+            "no stack of {} bytes, or no room in it for {} bytes of closure",
+            self.stack_bytes, self.closure_bytes
         )
     }
 }

@@ -18,7 +18,6 @@ impl<T> Spin<T> {
     }
 
     /// Takes the lock.
-    #[inline]
     pub fn lock(&self) -> SpinGuard<'_, T> {
         crate::point("lock");
         let masked = Masked::new();

@@ -26,28 +26,20 @@ pub(crate) use preempt::{find_vector_state, preempt};
 
 use crate::hart::Hart;
 
-// What a hart knows without asking: whose it is, and how deeply events are masked. Read and changed by single instructions, because between
-// two instructions the context may be moved to another hart.
-
-/// In a thread the words are its own: see `home::linux`.
+/// What a hart knows without asking: at 0, whose it is, and at 8, how deeply events are masked. Read and changed by single instructions, because between two
+/// instructions the context may be moved to another hart. In a thread the words are its own: see `home::linux`.
 #[cfg(not(feature = "cell"))]
 macro_rules! local {
-    (hart) => {
-        "qword ptr fs:[pulse_local@tpoff]"
-    };
-    (masked) => {
-        "dword ptr fs:[pulse_local@tpoff + 8]"
+    ($offset:literal) => {
+        concat!("fs:[pulse_local@tpoff + ", $offset, "]")
     };
 }
 
 /// In a cell the words lie in the part of the dispatch page that the kernel does not use, and gs points to the page.
 #[cfg(feature = "cell")]
 macro_rules! local {
-    (hart) => {
-        "qword ptr gs:[2048]"
-    };
-    (masked) => {
-        "dword ptr gs:[2056]"
+    ($offset:literal) => {
+        concat!("gs:[2048 + ", $offset, "]")
     };
 }
 
@@ -55,7 +47,7 @@ macro_rules! local {
 #[inline]
 pub(crate) fn mask() {
     // SAFETY: the word belongs to this hart or thread and counts. No `nomem`: nothing may be moved across.
-    unsafe { asm!(concat!("inc ", local!(masked)), options(nostack)) };
+    unsafe { asm!(concat!("inc dword ptr ", local!(8)), options(nostack)) };
 }
 
 /// Undoes one [`mask`]; returns whether events may come again.
@@ -63,7 +55,7 @@ pub(crate) fn mask() {
 fn unmask_once() -> bool {
     let open: u8;
     // SAFETY: as for `mask`.
-    unsafe { asm!(concat!("dec ", local!(masked)), "setz {0}", out(reg_byte) open, options(nostack)) };
+    unsafe { asm!(concat!("dec dword ptr ", local!(8)), "setz {0}", out(reg_byte) open, options(nostack)) };
     open != 0
 }
 
@@ -80,7 +72,7 @@ pub(crate) fn unmask() {
 pub(crate) fn masked() -> u32 {
     let depth: u32;
     // SAFETY: reads a word of this hart or thread.
-    unsafe { asm!(concat!("mov {0:e}, ", local!(masked)), out(reg) depth, options(nostack, preserves_flags)) };
+    unsafe { asm!(concat!("mov {0:e}, ", local!(8)), out(reg) depth, options(nostack, preserves_flags)) };
     depth
 }
 
@@ -89,7 +81,7 @@ pub(crate) fn masked() -> u32 {
 pub(crate) fn current() -> Option<&'static Hart> {
     let hart: *const Hart;
     // SAFETY: reads a word of this hart or thread.
-    unsafe { asm!(concat!("mov {0}, ", local!(hart)), out(reg) hart, options(nostack, preserves_flags)) };
+    unsafe { asm!(concat!("mov {0}, ", local!(0)), out(reg) hart, options(nostack, preserves_flags)) };
     // SAFETY: only `become_hart` sets it, from such a reference, or it is null.
     unsafe { hart.as_ref() }
 }
@@ -99,7 +91,7 @@ pub(crate) fn become_hart(hart: Option<&'static Hart>, depth: u32) {
     let hart = hart.map_or(core::ptr::null(), core::ptr::from_ref);
     // SAFETY: the words belong to this hart or thread. The depth is set first, so that no event sees the hart unmasked by mistake.
     unsafe {
-        asm!(concat!("mov ", local!(masked), ", {1:e}"), concat!("mov ", local!(hart), ", {0}"), in(reg) hart, in(reg) depth,
+        asm!(concat!("mov ", local!(8), ", {1:e}"), concat!("mov ", local!(0), ", {0}"), in(reg) hart, in(reg) depth,
             options(nostack, preserves_flags));
     }
 }

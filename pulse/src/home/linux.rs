@@ -113,6 +113,11 @@ impl Machine {
         self.post_all(event::STOP);
     }
 
+    /// Contexts that have not finished.
+    pub(crate) fn live(&self) -> u64 {
+        self.live.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn take_failure(&self) -> Option<Failure> {
         self.failure.lock().take()
     }
@@ -240,8 +245,10 @@ pub(crate) fn allocate_stack(bytes: usize) -> Option<Stack> {
     if unsafe { libc::mprotect(base.as_ptr().cast(), bytes, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
         return None;
     }
+    // SAFETY: the end of what was just mapped.
+    let end = unsafe { base.add(bytes) };
     // SAFETY: just mapped for this, whole pages, and never unmapped.
-    Some(unsafe { Stack::below(base.add(bytes)) })
+    Some(unsafe { Stack::below(end) })
 }
 
 /// What a thread is while it is a hart.

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::ops::{Deref, Range};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicPtr};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::{begin_context, first_frame};
 use crate::machine::{Machine, NoStack};
@@ -14,18 +14,19 @@ pub const SCHEDULER_WORDS: usize = 4;
 
 /// What a scheduler sees of a context. It lies at the top of the context's stack, and holds what the framework keeps of it too.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub struct Control {
+    // What every switch needs comes first, in one cache line.
+    /// The stack pointer while the context does not run.
+    pub(super) saved: AtomicPtr<u8>,
+    pub(crate) status: Cell<Status>,
+    /// Set while [`crate::suspend`]'s closure still uses the context's stack.
+    pub(super) busy: AtomicBool,
+    pub(crate) links: Links,
+    pub(super) machine: &'static Machine,
     id: u64,
     rank: Cell<u64>,
     words: [Cell<u64>; SCHEDULER_WORDS],
-    pub(crate) links: Links,
-    /// The stack pointer while the context does not run.
-    pub(super) saved: AtomicPtr<u8>,
-    /// Set while [`crate::suspend`]'s closure still uses the context's stack.
-    pub(super) busy: AtomicBool,
-    pub(crate) status: Cell<Status>,
-    pub(super) machine: &'static Machine,
 }
 
 impl Control {
@@ -63,6 +64,7 @@ impl Control {
 
 /// Links with which queues chain contexts without allocating.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Links {
     pub(crate) next: Option<Context>,
     /// Only a [`crate::Ranked`] uses the rest: the other branch, how far away the nearest end is, and what it sorts by.
@@ -191,17 +193,18 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        match self.status.get() {
-            Status::Finished => {}
-            Status::Fresh(work) => {
-                // SAFETY: it lies there and was never started, and never will be.
-                unsafe { work.drop_in_place() };
-                self.status.set(Status::Finished);
-                self.machine.forget_one();
-            }
-            _ => return self.machine.lose_one(),
+        if let Status::Fresh(work) = self.status.get() {
+            // SAFETY: it lies there and was never started, and never will be.
+            unsafe { work.drop_in_place() };
+            self.status.set(Status::Finished);
+            self.machine.forget_one();
         }
-        self.machine.spare.lock().push(Self(self.0));
+        if self.is_finished() {
+            self.machine.spare.lock().push(Self(self.0));
+        } else {
+            self.machine.lost.fetch_add(1, Ordering::Relaxed);
+            self.machine.forget_one();
+        }
     }
 }
 
@@ -235,7 +238,7 @@ impl Queue {
 
     /// To the end.
     pub fn push(&mut self, context: Context) {
-        match self.tail.replace(context.0).filter(|_| self.length > 0) {
+        match self.tail.replace(context.0) {
             // SAFETY: this queue owns it, and `&mut self` says that nobody else uses it.
             Some(tail) => unsafe { (*tail.as_ptr()).links.next = Some(context) },
             None => self.head = Some(context),
@@ -247,6 +250,7 @@ impl Queue {
     pub fn pop(&mut self) -> Option<Context> {
         let mut context = self.head.take()?;
         self.head = context.links().next.take();
+        self.tail = self.tail.filter(|_| self.head.is_some());
         self.length -= 1;
         Some(context)
     }
