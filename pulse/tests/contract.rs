@@ -19,6 +19,7 @@ enum Wrong {
     Nothing,
     Yields,
     Suspends,
+    #[cfg_attr(not(debug_assertions), allow(dead_code, reason = "only debug builds refuse it"))]
     KeepsALock,
     Sleeps,
     RunsTheFinished,
