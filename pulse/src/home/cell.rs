@@ -3,7 +3,7 @@
 //! The heap masks events while it is at work, so contexts may allocate.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::Context as Registers;
 use abi::call::{Access, MAP_MAX};
@@ -14,7 +14,7 @@ use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::Scheduler;
-use crate::switch::{self, Stack};
+use crate::switch::{self, Context, Stack};
 
 /// When a tick came where it could not interrupt, it is tried again after so many ns.
 const RETRY_NS: u64 = 20_000;
@@ -29,7 +29,8 @@ const _: () =
     assert!(OWN_WORDS_OFFSET == 2048, "the words by which a hart knows itself are the cell's own: see `switch`");
 
 static MACHINE: spin::Once<Machine> = spin::Once::new();
-static READY: AtomicBool = AtomicBool::new(false);
+/// Known once the machine is ready for all harts.
+static READY: spin::Once<&Machine> = spin::Once::new();
 
 /// Runs a scheduler in this cell until all contexts have finished; the first of them does `main`, and others come from it. To be called once by each hart, by its
 /// number and with the same arguments; `main` of hart 0 is used. Sets the handlers of ticks and notifications.
@@ -37,29 +38,25 @@ pub fn run<S: Scheduler>(hart: u32, shape: Shape, scheduler: &S, main: impl FnOn
     if hart as usize >= shape.most_harts {
         return Summary::default();
     }
-    let machine = MACHINE.call_once(Machine::default);
-    if hart == 0 {
-        machine.reset(&CELL, &shape, false);
-    } else {
-        while !READY.load(Ordering::Acquire) {
-            core::hint::spin_loop();
-        }
-    }
-    let own = machine.hart(hart as usize);
-    switch::become_hart(Some(own), 1);
-    if hart == 0 {
+    let own = if hart == 0 {
+        let machine = MACHINE.call_once(|| Machine::new(&Cell, shape.stack_bytes, false));
+        machine.reset(&shape);
+        switch::become_hart(Some(machine.hart(0)), 1);
         events::on_tick(|registers| on_event(registers, event::TICK));
         events::on_notification(|registers| on_event(registers, event::NOTIFY));
         // What it is woken for it finds by itself.
         events::on_wake(|registers| on_event(registers, 0));
-        let context = machine.context(main).expect("the first context has a stack");
-        scheduler.ready(own, context);
-        READY.store(true, Ordering::Release);
-    }
+        scheduler.ready(machine.hart(0), Context::new(main).expect("the first context has a stack"));
+        READY.call_once(|| machine).hart(0)
+    } else {
+        let own = READY.wait().hart(hart as usize);
+        switch::become_hart(Some(own), 1);
+        own
+    };
     own.drive(scheduler);
     events::set_tick(0);
     switch::become_hart(None, 0);
-    machine.summary()
+    own.machine().summary()
 }
 
 /// On the event stack: what has happened, and to which registers.
@@ -79,8 +76,6 @@ fn on_event(registers: &mut Registers, events: u32) {
 /// The home.
 #[derive(Debug)]
 struct Cell;
-
-static CELL: Cell = Cell;
 
 impl Home for Cell {
     fn now(&self) -> u64 {
@@ -120,8 +115,8 @@ impl Home for Cell {
             calls::memory_map(base + mapped, part, Access::ReadWrite).ok()?;
             mapped += part;
         }
-        let base = NonNull::new(base as *mut u8)?;
+        let end = NonNull::new((base + bytes) as *mut u8)?;
         // SAFETY: just mapped for this, at addresses that are used only here and only once; whole pages, never unmapped.
-        Some(unsafe { Stack::new(base, bytes as usize) })
+        Some(unsafe { Stack::below(end) })
     }
 }
