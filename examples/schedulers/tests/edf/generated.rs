@@ -1,0 +1,116 @@
+//! Generated task sets from 60 to 100 percent of one, two and four harts.
+
+use schedulers::edf::analysis::utilisation_ppb;
+use schedulers::edf::analysis::{Supply, Task, global, hyperperiod_ns, one_hart, partition, partition_bound_ppb};
+
+use crate::sets::{Placed, Random, UNIT_NS, run, uunifast};
+
+const LEVELS: [u64; 5] = [60, 70, 80, 90, 100];
+
+/// Sets for each number of harts and level.
+const SETS: u64 = 50;
+
+const TASKS_PER_HART: u32 = 4;
+
+fn placed(set: &[Task], random: &mut Random) -> Vec<Placed> {
+    let all_ns = hyperperiod_ns(set).expect("the periods have a small common multiple");
+    let place = |task: &Task| {
+        let offset_ns = random.below(3).saturating_sub(1) * random.below(task.period_ns / UNIT_NS) * UNIT_NS;
+        Placed { offset_ns, ..Placed::new(*task, all_ns) }
+    };
+    set.iter().map(place).collect()
+}
+
+#[derive(Default)]
+struct Row {
+    admitted: u64,
+    admitted_late: u64,
+    other: u64,
+    other_late: u64,
+}
+
+impl Row {
+    fn count(&mut self, admitted: bool, missed: u64) {
+        let (sets, late) = match admitted {
+            true => (&mut self.admitted, &mut self.admitted_late),
+            false => (&mut self.other, &mut self.other_late),
+        };
+        *sets += 1;
+        *late += u64::from(missed > 0);
+    }
+}
+
+/// The table of the book.
+#[test]
+fn admitted_sets_are_never_late() {
+    println!("harts  use %  rule        admitted  late  not admitted  late");
+    for harts in [1, 2, 4_u32] {
+        for level in LEVELS {
+            let (mut anywhere, mut pinned) = (Row::default(), Row::default());
+            for seed in 0..SETS {
+                let mut random = Random(seed + 1_000 * u64::from(harts) + 100_000 * level);
+                let set = uunifast(&mut random, harts * TASKS_PER_HART, level * u64::from(harts));
+                let mut placed = placed(&set, &mut random);
+                let admitted = if harts == 1 { one_hart(&set, Supply::Whole) } else { global(&set, harts) }.is_ok();
+                let jobs = run(&placed, harts as usize);
+                assert!(!admitted || jobs.missed == 0, "admitted, but saw {jobs:?} of {placed:?}");
+                anywhere.count(admitted, jobs.missed);
+                let partition = partition(&set, harts as usize, Supply::Whole);
+                let bound = utilisation_ppb(&set) <= partition_bound_ppb(&set, harts);
+                assert!(partition.is_ok() || !bound, "the bound promises a partition, but {partition:?} of {set:?}");
+                if let Ok(chosen) = &partition {
+                    for (placed, hart) in placed.iter_mut().zip(chosen) {
+                        placed.hart = Some(*hart);
+                    }
+                    let jobs = run(&placed, harts as usize);
+                    assert_eq!(jobs.missed, 0, "each hart has enough time, but saw {jobs:?} of {placed:?}");
+                }
+                pinned.count(partition.is_ok(), 0);
+            }
+            for (rule, row) in [("anywhere", &anywhere), ("partition", &pinned)] {
+                let Row { admitted, admitted_late, other, other_late } = row;
+                let not_run = if rule == "partition" { "-".to_string() } else { other_late.to_string() };
+                println!(
+                    "{harts:>5}  {level:>5}  {rule:<10}  {admitted:>8}  {admitted_late:>4}  {other:>12}  {not_run:>4}"
+                );
+            }
+            if harts == 1 {
+                assert_eq!(anywhere.admitted, SETS, "one hart can be used up to {level} percent");
+            }
+        }
+    }
+}
+
+/// Where a full partition exists, every hart can be full.
+#[test]
+fn full_harts_of_a_partition_are_never_late() {
+    for harts in [2, 4] {
+        for seed in 0..SETS {
+            let mut random = Random(seed);
+            let mut all = Vec::new();
+            for hart in 0..harts {
+                let set = uunifast(&mut random, TASKS_PER_HART, 100);
+                let placed = placed(&set, &mut random);
+                all.extend(placed.into_iter().map(|placed| Placed { hart: Some(hart), ..placed }));
+            }
+            let jobs = run(&all, harts);
+            assert_eq!(jobs.missed, 0, "expected none late, saw {jobs:?} of {all:?}");
+        }
+    }
+}
+
+/// The check can fail: one percent more than there is, and every set is late.
+#[test]
+fn one_percent_too_much_is_always_late() {
+    for harts in [1, 2, 4_u32] {
+        for seed in 0..SETS {
+            let mut random = Random(seed);
+            let set = uunifast(&mut random, harts * TASKS_PER_HART, 101 * u64::from(harts));
+            assert!(partition(&set, harts as usize, Supply::Whole).is_err(), "nobody can admit {set:?}");
+            let all_ns = hyperperiod_ns(&set).expect("the periods have a small common multiple");
+            let together: Vec<Placed> = set.iter().map(|task| Placed::new(*task, all_ns)).collect();
+            let jobs = run(&together, harts as usize);
+            assert!(jobs.missed > 0, "101 percent cannot be done in time, but saw {jobs:?} of {set:?}");
+        }
+    }
+}
