@@ -1,9 +1,11 @@
 //! Generated task sets from 60 to 100 percent of one, two and four harts.
 
+use schedulers::edf::Jobs;
 use schedulers::edf::analysis::utilisation_ppb;
 use schedulers::edf::analysis::{Supply, Task, global, hyperperiod_ns, one_hart, partition, partition_bound_ppb};
 
-use crate::sets::{Placed, Random, UNIT_NS, run, uunifast};
+use crate::sets::{Placed, Random, UNIT_NS, run, run_counted, uunifast};
+use crate::virtual_time::STEP_NS;
 
 const LEVELS: [u64; 5] = [60, 70, 80, 90, 100];
 
@@ -27,23 +29,27 @@ struct Row {
     admitted_late: u64,
     other: u64,
     other_late: u64,
+    jobs: u64,
+    overhead_ns: u64,
 }
 
 impl Row {
-    fn count(&mut self, admitted: bool, missed: u64) {
+    fn count(&mut self, admitted: bool, (jobs, overhead_ns): (Jobs, u64)) {
+        self.jobs += jobs.finished;
+        self.overhead_ns += overhead_ns;
         let (sets, late) = match admitted {
             true => (&mut self.admitted, &mut self.admitted_late),
             false => (&mut self.other, &mut self.other_late),
         };
         *sets += 1;
-        *late += u64::from(missed > 0);
+        *late += u64::from(jobs.missed > 0);
     }
 }
 
 /// The table of the book.
 #[test]
 fn admitted_sets_are_never_late() {
-    println!("harts  use %  rule        admitted  late  not admitted  late");
+    println!("harts  use %  rule       admitted  late  not admitted  late    jobs  steps/job");
     for harts in [1, 2, 4_u32] {
         for level in LEVELS {
             let (mut anywhere, mut pinned) = (Row::default(), Row::default());
@@ -52,26 +58,30 @@ fn admitted_sets_are_never_late() {
                 let set = uunifast(&mut random, harts * TASKS_PER_HART, level * u64::from(harts));
                 let mut placed = placed(&set, &mut random);
                 let admitted = if harts == 1 { one_hart(&set, Supply::Whole) } else { global(&set, harts) }.is_ok();
-                let jobs = run(&placed, harts as usize);
-                assert!(!admitted || jobs.missed == 0, "admitted, but saw {jobs:?} of {placed:?}");
-                anywhere.count(admitted, jobs.missed);
+                let counted = run_counted(&placed, harts as usize);
+                assert!(!admitted || counted.0.missed == 0, "admitted, but saw {counted:?} of {placed:?}");
+                anywhere.count(admitted, counted);
                 let partition = partition(&set, harts as usize, Supply::Whole);
                 let bound = utilisation_ppb(&set) <= partition_bound_ppb(&set, harts);
                 assert!(partition.is_ok() || !bound, "the bound promises a partition, but {partition:?} of {set:?}");
-                if let Ok(chosen) = &partition {
-                    for (placed, hart) in placed.iter_mut().zip(chosen) {
-                        placed.hart = Some(*hart);
-                    }
-                    let jobs = run(&placed, harts as usize);
-                    assert_eq!(jobs.missed, 0, "each hart has enough time, but saw {jobs:?} of {placed:?}");
+                let Ok(chosen) = partition else {
+                    pinned.other += 1;
+                    continue;
+                };
+                for (placed, hart) in placed.iter_mut().zip(chosen) {
+                    placed.hart = Some(hart);
                 }
-                pinned.count(partition.is_ok(), 0);
+                let counted = run_counted(&placed, harts as usize);
+                assert_eq!(counted.0.missed, 0, "each hart has enough time, but saw {counted:?} of {placed:?}");
+                pinned.count(true, counted);
             }
             for (rule, row) in [("anywhere", &anywhere), ("partition", &pinned)] {
-                let Row { admitted, admitted_late, other, other_late } = row;
-                let not_run = if rule == "partition" { "-".to_string() } else { other_late.to_string() };
+                let Row { admitted, admitted_late, other, other_late, jobs, overhead_ns } = row;
+                // Who has no partition is not run.
+                let other_late = if rule == "partition" { "-".to_string() } else { other_late.to_string() };
+                let steps = overhead_ns / STEP_NS / (*jobs).max(1);
                 println!(
-                    "{harts:>5}  {level:>5}  {rule:<10}  {admitted:>8}  {admitted_late:>4}  {other:>12}  {not_run:>4}"
+                    "{harts:>5}  {level:>5}  {rule:<9}  {admitted:>8}  {admitted_late:>4}  {other:>12}  {other_late:>4}  {jobs:>6}  {steps:>9}"
                 );
             }
             if harts == 1 {

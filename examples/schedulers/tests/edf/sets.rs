@@ -35,6 +35,11 @@ impl Placed {
 
 /// Runs a task set in the plain schedule.
 pub(crate) fn run(set: &[Placed], harts: usize) -> Jobs {
+    run_counted(set, harts).0
+}
+
+/// The same, and how long all steps for the scheduler took together, in ns.
+pub(crate) fn run_counted(set: &[Placed], harts: usize) -> (Jobs, u64) {
     let (jobs, explored, _) = run_all(&Search::replay(&[]).steps_at_most(10_000_000), set, harts, |_, _| {});
     let overhead_ns = explored.steps * STEP_NS;
     // The set's first thread has the place of one more job.
@@ -43,7 +48,7 @@ pub(crate) fn run(set: &[Placed], harts: usize) -> Jobs {
         "expected at most {OVERHEAD_NS} ns of overhead for each job, saw {overhead_ns} for {} of {set:?}",
         jobs.finished
     );
-    jobs
+    (jobs, overhead_ns)
 }
 
 /// Runs a task set in the schedules of a search. Returns the jobs and the times of the last run.

@@ -1,10 +1,14 @@
 //! All task sets of a small grid, with all phases, and all schedules with two deviations.
 
+use std::sync::Arc;
+
 use pulse::home::test::Search;
+use pulse::now;
+use schedulers::edf::Edf;
 use schedulers::edf::analysis::{Supply, Task, global, hyperperiod_ns, one_hart, utilisation_ppb};
 
 use crate::sets::{Placed, UNIT_NS, run, run_all};
-use crate::virtual_time::STEP_NS;
+use crate::virtual_time::{STEP_NS, execute, search};
 
 const BILLION: u64 = 1_000_000_000;
 
@@ -172,5 +176,29 @@ fn whatever_the_schedule_every_job_of_two_harts_is_done_once() {
         set[2].hart = pinned;
         run_all(&Search::exhaustive(1, 5_000), &set, 2, judge);
         run_all(&Search::random(500), &set, 2, judge);
+    }
+}
+
+/// Pinned threads run where they were pinned, and on another hart only while theirs is taken away.
+#[test]
+fn pinned_threads_stay_on_their_harts_and_outlive_them() {
+    const HARTS: usize = 3;
+    for resized in [false, true] {
+        let main = move |edf: &Arc<Edf>| {
+            for number in 0..2 * HARTS {
+                edf.spawn_on(number % HARTS, now() + number as u64 * UNIT_NS, move || {
+                    for _ in 0..3 {
+                        let seen = pulse::on_hart(pulse::Hart::number);
+                        assert!(resized || seen == number % HARTS, "pinned to {}, saw hart {seen}", number % HARTS);
+                        execute(UNIT_NS / 4);
+                    }
+                })
+                .expect("there is room");
+            }
+            assert_eq!(edf.spawn_on(HARTS, 0, || {}), Err(schedulers::ranks::Full::Harts(HARTS)));
+        };
+        let how = Search::random(300);
+        let how = if resized { how.with_resizes() } else { how };
+        search(&how, HARTS, || Edf::partitioned(2 * HARTS + 1, 0, HARTS), main, |_, _| {});
     }
 }
