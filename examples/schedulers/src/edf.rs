@@ -156,6 +156,12 @@ impl Edf {
         }
     }
 
+    /// As [`Ranks::is_settled`].
+    #[must_use]
+    pub fn is_settled(&self, harts: usize) -> bool {
+        self.ranks.is_settled(harts)
+    }
+
     /// A free lock whose holder inherits.
     ///
     /// # Errors

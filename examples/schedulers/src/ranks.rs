@@ -253,6 +253,13 @@ impl Ranks {
         self.state.lock().threads[own].rank
     }
 
+    /// Whether the first so many harts run the most urgent of the threads that can run, as the rule says: true whenever no hart has still to look at what it was told. For tests.
+    #[must_use]
+    pub fn is_settled(&self, harts: usize) -> bool {
+        let Urge { sleeper, interrupted } = self.state.lock().urge(harts);
+        !sleeper && interrupted == 0
+    }
+
     /// [`pulse::Scheduler::enter`].
     pub fn enter(&self, hart: &Hart) -> Next {
         Next::run_or_idle(self.state.lock().choose(hart))

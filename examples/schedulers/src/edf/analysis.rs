@@ -15,14 +15,14 @@
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-/// A task: a job in each period.
+/// A task: a job in each period. Periods and deadlines of 0 are taken for 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task {
     /// The most that a job executes, scheduling included.
     pub work_ns: u64,
-    /// From a release to its deadline: from 1.
+    /// From a release to its deadline.
     pub deadline_ns: u64,
-    /// The least from one release to the next: from 1.
+    /// The least from one release to the next.
     pub period_ns: u64,
     /// The longest that a job executes with a lock held: 0 where it takes none. No lock is taken while another one is held.
     pub locked_ns: u64,
@@ -43,7 +43,7 @@ impl Task {
     /// Work of jobs that are both released and due in an interval of this length that begins with a release.
     fn demand_ns(&self, interval_ns: u64) -> u64 {
         match interval_ns.checked_sub(self.deadline_ns) {
-            Some(rest) => (rest / self.period_ns + 1).saturating_mul(self.work_ns),
+            Some(rest) => (rest / self.period_ns.max(1) + 1).saturating_mul(self.work_ns),
             None => 0,
         }
     }
@@ -73,13 +73,13 @@ pub enum Supply {
 impl Supply {
     /// Period, what there is of it, and the longest time without any.
     fn parts(&self) -> (u64, u64, u64) {
-        match *self {
+        let (period, part, gaps) = match *self {
             Self::Whole => (1, 1, 0),
-            Self::Windows { period_ns, length_ns } => (period_ns, length_ns, period_ns - length_ns.min(period_ns)),
-            Self::Reserve { period_ns, budget_ns } => {
-                (period_ns, budget_ns, 2 * (period_ns - budget_ns.min(period_ns)))
-            }
-        }
+            Self::Windows { period_ns, length_ns } => (period_ns, length_ns, 1),
+            Self::Reserve { period_ns, budget_ns } => (period_ns, budget_ns, 2),
+        };
+        let (period, part) = (period.max(1), part.min(period.max(1)));
+        (period, part, gaps * (period - part))
     }
 
     /// The least that there is in any interval of this length. (Shin and Lee's supply bound function; a window never moves, so its gap comes once.)
@@ -161,7 +161,7 @@ impl Share {
     fn of(fractions: impl Iterator<Item = (u64, u64)> + Clone) -> Self {
         let common = common_multiple(fractions.clone().map(|(_, denominator)| denominator));
         let whole = u128::from(common.unwrap_or(1 << 60));
-        let scaled = fractions.map(|(part, of)| (u128::from(part) * whole).div_ceil(u128::from(of)));
+        let scaled = fractions.map(|(part, of)| (u128::from(part) * whole).div_ceil(u128::from(of.max(1))));
         Self { sum: scaled.clone().fold(0, u128::saturating_add), largest: scaled.max().unwrap_or(0), whole }
     }
 
@@ -173,6 +173,7 @@ impl Share {
 /// The least common multiple, if it is below 2^60.
 fn common_multiple(mut numbers: impl Iterator<Item = u64>) -> Option<u64> {
     numbers.try_fold(1_u64, |multiple, number| {
+        let number = number.max(1);
         let (mut a, mut b) = (multiple, number);
         while b > 0 {
             (a, b) = (b, a % b);
@@ -246,9 +247,10 @@ pub fn one_hart(tasks: &[Task], supply: Supply) -> Result<(), Refusal> {
 
 /// The first deadline after an instant, if the first release is at 0.
 fn next_deadline(task: &Task, after_ns: u64) -> u64 {
+    let period_ns = task.period_ns.max(1);
     match after_ns.checked_sub(task.deadline_ns) {
-        Some(rest) => task.deadline_ns.saturating_add((rest / task.period_ns + 1).saturating_mul(task.period_ns)),
-        None => task.deadline_ns,
+        Some(rest) => task.deadline_ns.saturating_add((rest / period_ns + 1).saturating_mul(period_ns)),
+        None => task.deadline_ns.max(1),
     }
 }
 
@@ -256,9 +258,10 @@ fn next_deadline(task: &Task, after_ns: u64) -> u64 {
 /// `None` when both grow at the same rate.
 fn slopes_decide(tasks: &[Task], supply: Supply) -> Option<u64> {
     let (period, part, _) = supply.parts();
-    let gap = 2 * (period - part.min(period));
+    let gap = 2 * (period - part);
     let rate = u128::from(part) * u128::from(BILLION) / u128::from(period);
-    let rounded = |task: &Task| (u128::from(task.work_ns) * u128::from(BILLION)).div_ceil(u128::from(task.period_ns));
+    let rounded =
+        |task: &Task| (u128::from(task.work_ns) * u128::from(BILLION)).div_ceil(u128::from(task.period_ns.max(1)));
     let needed = tasks.iter().map(rounded).fold(0, u128::saturating_add);
     let early = |task: &Task| rounded(task) * u128::from(task.period_ns.saturating_sub(task.deadline_ns));
     let ahead = tasks.iter().map(early).fold(rate * u128::from(gap), u128::saturating_add);
@@ -291,7 +294,7 @@ pub fn global(tasks: &[Task], harts: u32) -> Result<(), Refusal> {
 /// [`Refusal::NoHart`]; another order may find a way all the same.
 pub fn partition(tasks: &[Task], harts: usize, supply: Supply) -> Result<Vec<usize>, Refusal> {
     let mut order: Vec<usize> = (0..tasks.len()).collect();
-    let scaled = |task: &Task| u128::from(task.work_ns) * u128::from(u64::MAX) / u128::from(task.period_ns);
+    let scaled = |task: &Task| u128::from(task.work_ns) * u128::from(u64::MAX) / u128::from(task.period_ns.max(1));
     order.sort_by_key(|task| Reverse(scaled(&tasks[*task])));
     let mut on_hart = alloc::vec![Vec::new(); harts];
     let mut chosen = alloc::vec![0; tasks.len()];
@@ -326,6 +329,7 @@ pub fn partition_bound_ppb(tasks: &[Task], harts: u32) -> u64 {
 /// # Errors
 /// [`Refusal::NotWholeWindows`].
 pub fn in_windows(tasks: &[Task], period_ns: u64, length_ns: u64) -> Result<Vec<Task>, Refusal> {
+    let period_ns = period_ns.max(1);
     let shorter = |(number, task): (usize, &Task)| {
         if !task.period_ns.is_multiple_of(period_ns) || !task.deadline_ns.is_multiple_of(period_ns) {
             return Err(Refusal::NotWholeWindows(number));
@@ -432,6 +436,27 @@ mod tests {
         let tasks = [Task::new(3, 10), Task::new(3, 10), Task::new(3, 10)];
         assert_eq!(in_windows(&tasks, 5, 3), Ok(vec![Task::new(3, 6); 3]));
         assert_eq!(in_windows(&tasks, 4, 3), Err(Refusal::NotWholeWindows(0)));
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused_and_harm_nobody() {
+        let zero = due(0, 0, 0);
+        assert_eq!(one_hart(&[zero], Supply::Whole), Ok(()), "no work is always done");
+        let huge = due(u64::MAX, u64::MAX, u64::MAX);
+        for (set, supply) in [
+            ([huge, huge], Supply::Whole),
+            ([huge, Task::new(1, 3)], Supply::Windows { period_ns: 0, length_ns: 0 }),
+            ([Task::new(1, 7), huge], Supply::Reserve { period_ns: 5, budget_ns: 0 }),
+            ([due(1, 0, 0), huge], Supply::Windows { period_ns: 5, length_ns: 9 }),
+        ] {
+            assert!(one_hart(&set, supply).is_err(), "{set:?} on {supply:?}");
+            assert!(global(&set, 1).is_err(), "{set:?} on one hart");
+            assert!(partition(&set, 1, supply).is_err(), "{set:?} on {supply:?}");
+            let _ = (partition_bound_ppb(&set, u32::MAX), utilisation_ppb(&set), in_windows(&set, 0, 0));
+        }
+        // As much as a hart, with a period that nothing divides.
+        assert!(one_hart(&[due(1, 1, 1)], Supply::Whole).is_ok());
+        assert_eq!(global(&[], 0), Ok(()));
     }
 
     #[test]

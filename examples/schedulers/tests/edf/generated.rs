@@ -124,3 +124,20 @@ fn one_percent_too_much_is_always_late() {
         }
     }
 }
+
+/// Whoever is pinned: after each leap of the time, `run` looks whether the harts run the most urgent of those that they may.
+#[test]
+fn the_most_urgent_run_at_every_instant_whoever_is_pinned() {
+    for harts in [2, 3] {
+        for seed in 0..SETS {
+            let mut random = Random(seed);
+            let set = uunifast(&mut random, harts * TASKS_PER_HART, 100 * u64::from(harts));
+            let mut placed = placed(&set, &mut random);
+            for placed in &mut placed {
+                placed.hart = Some(random.below(2 * u64::from(harts)) as usize).filter(|hart| *hart < harts as usize);
+            }
+            // Harts may have too much to do: then jobs are late, but still in order.
+            run(&placed, harts as usize);
+        }
+    }
+}

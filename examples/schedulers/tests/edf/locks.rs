@@ -86,7 +86,7 @@ fn longest_wait<L: RawLock + Send + Sync + 'static>(
             .expect("there is room");
         };
         let fresh = || Edf::new(8, 1);
-        search(&Search::replay(&[]), harts, fresh, main, |_, _| {});
+        search(&Search::replay(&[]), harts, fresh, main, Some(Edf::is_settled), |_, _| {});
         longest = longest.max(*waited.lock().expect("nobody panics"));
     }
     longest
@@ -133,7 +133,7 @@ fn locks_are_given_back_in_every_schedule_with_a_deviation() {
         }
     };
     let fresh = || Edf::partitioned(8, 2, 2);
-    let (explored, _) = search(&Search::exhaustive(1, 10_000), 2, fresh, main, |_, _| {});
+    let (explored, _) = search(&Search::exhaustive(1, 10_000), 2, fresh, main, None, |_, _| {});
     assert_eq!(done.load(SeqCst), 3 * explored.runs, "threads that had both locks in {} schedules", explored.runs);
     assert!(explored.complete, "all schedules with a deviation should have been run: {explored:?}");
 }

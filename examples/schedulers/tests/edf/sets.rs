@@ -8,7 +8,7 @@ use schedulers::edf::analysis::Task;
 use schedulers::edf::{Edf, Jobs, Periodic};
 use schedulers::sync::RawLock;
 
-use crate::virtual_time::{STEP_NS, Times, execute, search};
+use crate::virtual_time::{STEP_NS, Settled, Times, execute, search};
 
 /// One unit of the grids on which task sets are enumerated.
 pub(crate) const UNIT_NS: u64 = 100_000_000;
@@ -40,7 +40,8 @@ pub(crate) fn run(set: &[Placed], harts: usize) -> Jobs {
 
 /// The same, and how long all steps for the scheduler took together, in ns.
 pub(crate) fn run_counted(set: &[Placed], harts: usize) -> (Jobs, u64) {
-    let (jobs, explored, _) = run_all(&Search::replay(&[]).steps_at_most(10_000_000), set, harts, |_, _| {});
+    let plain = Search::replay(&[]).steps_at_most(10_000_000);
+    let (jobs, explored, _) = run_checked(&plain, set, harts, Some(Edf::is_settled), |_, _| {});
     let overhead_ns = explored.steps * STEP_NS;
     // The set's first thread has the place of one more job.
     assert!(
@@ -58,6 +59,16 @@ pub(crate) fn run_all(
     harts: usize,
     judge: impl Fn(Jobs, Times) + Clone + 'static,
 ) -> (Jobs, Explored, Times) {
+    run_checked(how, set, harts, None, judge)
+}
+
+fn run_checked(
+    how: &Search,
+    set: &[Placed],
+    harts: usize,
+    settled: Option<Settled<Edf>>,
+    judge: impl Fn(Jobs, Times) + Clone + 'static,
+) -> (Jobs, Explored, Times) {
     let last = Arc::new(std::sync::Mutex::new(None));
     let (set, seen) = (set.to_vec(), last.clone());
     let (expected, room) = (set.iter().map(|placed| placed.jobs).sum::<u64>(), set.len() + 1);
@@ -68,7 +79,7 @@ pub(crate) fn run_all(
         *seen.lock().expect("nobody panics") = Some(jobs);
         judge(jobs, times);
     };
-    let (explored, times) = search(how, harts, fresh, move |edf| start(edf, &set), judge);
+    let (explored, times) = search(how, harts, fresh, move |edf| start(edf, &set), settled, judge);
     let jobs = last.lock().expect("nobody panics").expect("it ran");
     (jobs, explored, times)
 }

@@ -1,11 +1,15 @@
 //! All task sets of a small grid, with all phases, and all schedules with two deviations.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
+use pulse::home::linux;
 use pulse::home::test::Search;
-use pulse::now;
+use pulse::{Shape, now};
 use schedulers::edf::Edf;
 use schedulers::edf::analysis::{Supply, Task, global, hyperperiod_ns, one_hart, utilisation_ppb};
+use schedulers::sync::RawLock;
 
 use crate::sets::{Placed, UNIT_NS, run, run_all};
 use crate::virtual_time::{STEP_NS, execute, search};
@@ -199,6 +203,33 @@ fn pinned_threads_stay_on_their_harts_and_outlive_them() {
         };
         let how = Search::random(300);
         let how = if resized { how.with_resizes() } else { how };
-        search(&how, HARTS, || Edf::partitioned(2 * HARTS + 1, 0, HARTS), main, |_, _| {});
+        search(&how, HARTS, || Edf::partitioned(2 * HARTS + 1, 0, HARTS), main, None, |_, _| {});
     }
+}
+
+/// The same on real threads: each pinned thread yields to one that is pinned elsewhere, through a lock.
+#[test]
+fn pinned_threads_stay_on_their_harts_on_linux() {
+    const HARTS: usize = 2;
+    let edf = Edf::partitioned(2 * HARTS + 1, 1, HARTS);
+    let main = edf.clone();
+    let elsewhere = Arc::new(AtomicU64::new(0));
+    let counted = elsewhere.clone();
+    linux::run_within(Shape::new(HARTS), Duration::from_secs(20), &*edf, move || {
+        let lock = Arc::new(main.lock().expect("there is room"));
+        for number in 0..2 * HARTS {
+            let (lock, counted) = (lock.clone(), counted.clone());
+            let work = move || {
+                for round in 0..200 {
+                    lock.acquire();
+                    pulse::sleep_until(now() + round % 2 * 50_000);
+                    lock.release();
+                    let seen = pulse::on_hart(pulse::Hart::number);
+                    counted.fetch_add(u64::from(seen != number % HARTS), Relaxed);
+                }
+            };
+            main.spawn_on(number % HARTS, now() + number as u64, work).expect("there is room");
+        }
+    });
+    assert_eq!(elsewhere.load(Relaxed), 0, "rounds that a pinned thread did on another hart");
 }

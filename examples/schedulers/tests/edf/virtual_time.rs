@@ -32,7 +32,14 @@ pub(crate) struct Virtual<S> {
     /// Who executes on each hart, and since when. Never contended: harts change at points only, and there is none within.
     executing: [Mutex<Option<(Context, u64)>>; MAX_HARTS],
     times: Arc<Mutex<Times>>,
+    settled: Option<Settled<S>>,
 }
+
+/// What must hold of a scheduler, for so many harts, whenever time has leapt.
+pub(crate) type Settled<S> = fn(&S, usize) -> bool;
+
+/// More than harts do between two leaps.
+const LEAP_NS: u64 = 500 * STEP_NS;
 
 /// What became of the harts' time, in ns.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,12 +61,18 @@ impl Times {
 }
 
 impl<S: Scheduler> Virtual<S> {
-    fn new(inner: Arc<S>, times: Arc<Mutex<Times>>) -> Self {
-        Self { inner, executing: [const { Mutex::new(None) }; MAX_HARTS], times }
+    fn new(inner: Arc<S>, times: Arc<Mutex<Times>>, settled: Option<Settled<S>>) -> Self {
+        Self { inner, executing: [const { Mutex::new(None) }; MAX_HARTS], times, settled }
     }
 
     /// A callback begins.
     fn called(&self, hart: &Hart) {
+        let last = self.times.lock().expect("nobody panics here").last;
+        if let Some(settled) = self.settled.filter(|_| last > 0 && hart.now() > last + LEAP_NS) {
+            let now = hart.now();
+            // Nothing has changed yet since the leap: the first callback after it is this one.
+            assert!(settled(&self.inner, hart.harts()), "from {last} to {now} ns others should have run");
+        }
         let mut times = self.times.lock().expect("nobody panics here");
         times.first.get_or_insert(hart.now());
         times.last = hart.now();
@@ -142,12 +155,13 @@ impl<S: Scheduler + Send> Scheduler for Virtual<S> {
     }
 }
 
-/// Runs under the schedules of a search, with a fresh scheduler for each; `judge` looks at it when a run has ended. Returns what the search did, and the times of its last run.
+/// Runs under the schedules of a search, with a fresh scheduler for each; `settled` is for the plain schedule only, and `judge` looks at it when a run has ended. Returns what the search did, and the times of its last run.
 pub(crate) fn search<S: Scheduler + Send + 'static>(
     how: &Search,
     harts: usize,
     fresh: impl Fn() -> Arc<S>,
     main: impl Fn(&Arc<S>) + Send + Clone + 'static,
+    settled: Option<Settled<S>>,
     judge: impl Fn(&S, Times) + Clone + 'static,
 ) -> (Explored, Times) {
     let last = Rc::new(Cell::new(Times::default()));
@@ -156,7 +170,7 @@ pub(crate) fn search<S: Scheduler + Send + 'static>(
         let (main, of_main) = (main.clone(), inner.clone());
         let (judge, of_judge, seen, last) = (judge.clone(), inner.clone(), times.clone(), last.clone());
         Scenario {
-            scheduler: Virtual::new(inner, times),
+            scheduler: Virtual::new(inner, times, settled),
             main: Box::new(move || main(&of_main)),
             check: Box::new(move |_| {
                 let times = *seen.lock().expect("nobody panics here");
