@@ -108,13 +108,19 @@ fn own_thread() -> i32 {
     gettid().as_raw_nonzero().get()
 }
 
-/// Pulse: the harts are threads with a real-time priority, which they inherit from this one.
-fn on_pulse(tasks: &[Task], harts: usize, for_ns: u64) -> (Result<(), String>, Vec<i64>) {
+/// Gives the calling thread, and those that it starts, a real-time priority.
+fn raise_priority() -> Result<(), String> {
+    set_policy(own_thread(), &["-f", "-p", "50"])
+}
+
+/// Pulse: the harts are threads with a real-time priority, if that is allowed, which they inherit from this one.
+fn on_pulse(tasks: &[Task], harts: usize, for_ns: u64) -> Vec<i64> {
     let lateness: Lateness = Arc::new(Spin::new(Vec::with_capacity(jobs_of(tasks, for_ns))));
     let edf = Edf::new(tasks.len() + 1, 0);
     let (of_main, tasks, told) = (edf.clone(), tasks.to_vec(), lateness.clone());
     let runner = thread::spawn(move || {
-        let priority = set_policy(own_thread(), &["-f", "-p", "50"]);
+        // If it was refused, that was said at the beginning.
+        let _ = raise_priority();
         linux::run(Shape::new(harts), &*edf, move || {
             let first_ns = now() + LEAD_NS;
             for Task { work_ns, deadline_ns, period_ns, .. } in tasks {
@@ -128,11 +134,9 @@ fn on_pulse(tasks: &[Task], harts: usize, for_ns: u64) -> (Result<(), String>, V
                 of_main.spawn_periodic(times, job).expect("there is room for a thread");
             }
         });
-        priority
     });
-    let priority = runner.join().expect("the machine ends well");
-    let seen = lateness.lock().clone();
-    (priority, seen)
+    runner.join().expect("the machine ends well");
+    lateness.lock().clone()
 }
 
 /// Linux: a thread for each task. The reason if the kernel refuses one of them; then none runs.
@@ -215,8 +219,15 @@ fn main() {
             "Linux may use all {processors} processors, Pulse {harts}: they are only alike where those are the same."
         );
     }
+    let permitted = thread::spawn(raise_priority).join().expect("asking does not fail");
+    if let Err(reason) = &permitted {
+        println!(
+            "Pulse's harts get no real-time priority, and hogs would take their part, so there are none: {reason}"
+        );
+    }
+    let wanted_hogs = if permitted.is_ok() { processors } else { 0 };
     let stop = Arc::new(AtomicBool::new(false));
-    let hogs: Vec<_> = (0..processors)
+    let hogs: Vec<_> = (0..wanted_hogs)
         .map(|_| {
             let stop = stop.clone();
             thread::spawn(move || {
@@ -226,17 +237,13 @@ fn main() {
             })
         })
         .collect();
-    println!("{harts} harts, {} tasks, {processors} hogs; lateness in us: below 0 is in time", TASKS_PER_HART * harts);
+    println!("{harts} harts, {} tasks, {wanted_hogs} hogs; lateness in us: below 0 is in time", TASKS_PER_HART * harts);
     println!("use %  promised  under            jobs  missed       p50       p90       p99       max");
     for percent in PERCENTS {
         let tasks = generate(percent, harts);
         assert!(utilisation_ppb(&tasks) <= percent * 10 * MILLION * harts as u64, "a set has what was asked for");
         let promised = if global(&tasks, harts as u32).is_ok() { "yes" } else { "no" };
-        let (priority, lateness) = on_pulse(&tasks, harts, for_ns);
-        row(percent, promised, "Pulse", lateness);
-        if let Err(reason) = priority {
-            println!("       (its harts have no real-time priority, so the hogs take their part: {reason})");
-        }
+        row(percent, promised, "Pulse", on_pulse(&tasks, harts, for_ns));
         match on_linux(&tasks, percent, for_ns) {
             Ok(lateness) => row(percent, promised, "SCHED_DEADLINE", lateness),
             Err(reason) => println!("{percent:>5}  {promised:>8}  SCHED_DEADLINE  refused: {reason}"),
