@@ -256,8 +256,12 @@ impl Ranks {
     /// Whether the first so many harts run the most urgent of the threads that can run, as the rule says: true whenever no hart has still to look at what it was told. For tests.
     #[must_use]
     pub fn is_settled(&self, harts: usize) -> bool {
-        let Urge { sleeper, interrupted } = self.state.lock().urge(harts);
-        !sleeper && interrupted == 0
+        let state = self.state.lock();
+        let rank = |hart: usize| state.running[hart].map(|thread| state.threads[thread].rank);
+        state.ready.iter().enumerate().all(|(queue, ready)| {
+            let mut may = (0..harts).filter(|hart| queue == 0 || queue == hart + 1);
+            ready.first_rank().is_none_or(|first| may.all(|hart| rank(hart).is_some_and(|rank| rank <= first)))
+        })
     }
 
     /// [`pulse::Scheduler::enter`].
