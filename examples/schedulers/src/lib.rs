@@ -16,7 +16,7 @@
 
 extern crate alloc;
 
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", feature = "cell"))]
 mod conform;
 pub mod edf;
 pub mod executor;
