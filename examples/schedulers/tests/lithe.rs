@@ -170,6 +170,56 @@ fn two_libraries_share_harts_on_linux() {
     }
 }
 
+type Meet = Arc<dyn Fn() + Send + Sync>;
+
+/// Runs `main` under many schedules, with the number of harts and a function that returns when it was called so often: those who call it wait for each other, and keep their harts.
+fn search_meeting(main: fn(&Arc<Lithe>, usize, Meet)) {
+    for harts in [2, 3] {
+        for how in [Search::random(300), Search::exhaustive(1, 3_000)] {
+            explore(&how.steps_at_most(50_000), Shape::new(harts), || {
+                let (lithe, begun) = (Lithe::new(8), Arc::new(AtomicU32::new(0)));
+                let (of_main, seen) = (lithe.clone(), begun.clone());
+                let meet = Arc::new(move || {
+                    begun.fetch_add(1, SeqCst);
+                    while begun.load(SeqCst) < harts as u32 {
+                        point("waits for the other harts");
+                    }
+                });
+                let check = move |_: &Summary| assert_eq!(seen.load(SeqCst), harts as u32, "pieces that met");
+                Scenario {
+                    scheduler: Shared(lithe),
+                    main: Box::new(move || main(&of_main, harts, meet)),
+                    check: Box::new(check),
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn a_loop_in_a_task_gets_the_harts_it_asks_for() {
+    search_meeting(|lithe, harts, meet| {
+        let inner = lithe.clone();
+        let task = move |_: &Arc<Stealing>| {
+            parallel_for(&inner, 0..harts, harts, move |_| meet()).expect("there is room");
+        };
+        Stealing::run(lithe, |tasks| tasks.spawn(task)).expect("there is room");
+    });
+}
+
+#[test]
+fn tasks_of_one_hart_are_taken_by_the_others() {
+    search_meeting(|lithe, harts, meet| {
+        let start = |tasks: &Arc<Stealing>| {
+            for _ in 0..harts {
+                let meet = meet.clone();
+                tasks.spawn(move |_| meet());
+            }
+        };
+        Stealing::run(lithe, start).expect("there is room");
+    });
+}
+
 /// A library that gives harts to the child that was called last.
 #[derive(Debug, Default)]
 struct LastFirst {

@@ -141,27 +141,93 @@ fn a_task_that_waits_keeps_its_stack_and_the_others_go_on() {
     );
 }
 
-/// Tasks that run while the first context waits for the last of them by yielding, which must not need contexts or time for ever.
+/// The first context waits for many tasks by yielding, which must not need contexts or time for ever.
 #[test]
 fn who_yields_lets_tasks_run() {
+    const MANY: u32 = LOOK_AROUND + 8;
     #[derive(Default)]
     struct Left(AtomicU32);
-    search_all::<Left>(
-        |tasks, left| {
-            for _ in 0..3 * LOOK_AROUND {
-                let left = left.clone();
-                drop(tasks.spawn(move |_| left.0.fetch_add(1, SeqCst)));
-            }
-            while left.0.load(SeqCst) < 3 * LOOK_AROUND {
-                yield_now();
-            }
-        },
-        |_, _| (),
-    );
+    let main = |tasks: &Arc<Tasks>, left: &Arc<Left>| {
+        for _ in 0..MANY {
+            let left = left.clone();
+            drop(tasks.spawn(move |_| left.0.fetch_add(1, SeqCst)));
+        }
+        while left.0.load(SeqCst) < MANY {
+            yield_now();
+        }
+    };
+    for harts in 1..=3 {
+        search::<Left>(&Search::random(60), Shape::new(harts), main, |_, _| ());
+        search::<Left>(&Search::random(60).with_resizes(), Shape::new(1).up_to(harts), main, |_, _| ());
+    }
 }
 
-/// How many contexts are created by 100 tasks and the first context, on one hart.
-fn contexts(main: fn(&Arc<Tasks>)) -> u64 {
+#[test]
+fn a_task_behind_a_busy_one_is_run_by_who_yields() {
+    #[derive(Default)]
+    struct Left(AtomicBool);
+    let main = |tasks: &Arc<Tasks>, left: &Arc<Left>| {
+        let busy = left.clone();
+        drop(tasks.spawn(move |tasks| {
+            // It keeps its hart until another hart has run what is in the queue there.
+            let behind = busy.clone();
+            drop(tasks.spawn(move |_| behind.0.store(true, SeqCst)));
+            while !busy.0.load(SeqCst) {
+                point("busy");
+            }
+        }));
+        while !left.0.load(SeqCst) {
+            yield_now();
+        }
+    };
+    for how in [Search::random(200), Search::exhaustive(1, 2_000)] {
+        search::<Left>(&how.steps_at_most(50_000), Shape::new(2), main, |_, _| ());
+    }
+}
+
+#[test]
+fn what_was_begun_goes_on_before_tasks_that_were_not() {
+    let begun = Arc::new(AtomicU32::new(0));
+    let seen = begun.clone();
+    let main = move |tasks: &Arc<Tasks>| {
+        for _ in 0..10 {
+            let begun = begun.clone();
+            drop(tasks.spawn(move |_| begun.fetch_add(1, SeqCst)));
+        }
+        for turn in 1..=5 {
+            yield_now();
+            assert_eq!(begun.load(SeqCst), turn, "tasks that began while the first context yielded {turn} times");
+        }
+    };
+    contexts(main);
+    assert_eq!(seen.load(SeqCst), 10, "tasks that ran in the end");
+}
+
+#[test]
+fn tasks_of_one_hart_are_taken_by_the_others() {
+    #[derive(Default)]
+    struct Left(AtomicU32);
+    for how in [Search::random(300), Search::exhaustive(1, 3_000)] {
+        let main = |tasks: &Arc<Tasks>, left: &Arc<Left>| {
+            // They wait for each other and keep their harts, and so does the first context.
+            let meet = |left: &Left| {
+                left.0.fetch_add(1, SeqCst);
+                while left.0.load(SeqCst) < 3 {
+                    point("waits for the other harts");
+                }
+            };
+            for _ in 0..2 {
+                let left = left.clone();
+                drop(tasks.spawn(move |_| meet(&left)));
+            }
+            meet(left);
+        };
+        search::<Left>(&how.steps_at_most(50_000), Shape::new(3), main, |_, _| ());
+    }
+}
+
+/// How many contexts are made on one hart, the first included.
+fn contexts(main: impl FnOnce(&Arc<Tasks>) + Send + 'static) -> u64 {
     let tasks = Tasks::new();
     let of_main = tasks.clone();
     linux::run_within(Shape::new(1), LIMIT, &Shared(tasks), move || main(&of_main)).created
