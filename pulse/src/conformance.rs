@@ -131,7 +131,7 @@ fn runs_once<S: Subject>(scheduler: &Arc<S>, size: Size) -> Parts {
             "each thread should begin once, but they began {counts:?} times"
         );
         assert_eq!(seen_ended.load(SeqCst), 2 * size.threads, "threads that ended");
-        let expected = Summary { created: u64::from(2 * size.threads + 1), lost: 0 };
+        let expected = Summary { created: u64::from(2 * size.threads + 1), lost: 0, ..*summary };
         assert_eq!(*summary, expected, "contexts");
     };
     (Box::new(main), Box::new(check))

@@ -28,7 +28,7 @@ mod spin;
 mod switch;
 
 pub use hart::Hart;
-pub use machine::{NoStack, Shape, Summary};
+pub use machine::{CALLBACK_NS, Callbacks, NoStack, Shape, Summary};
 pub use queue::Ranked;
 pub use scheduler::{Fault, FaultKind, Next, Scheduler};
 pub use spin::{PerHart, Spin, SpinGuard};
@@ -37,26 +37,14 @@ pub use switch::{Context, Control, Queue, SCHEDULER_WORDS};
 /// The most harts of a machine.
 pub const MAX_HARTS: usize = 64;
 
-impl Context {
-    /// A new context that will run `work` once it is made ready and chosen. On a hart only, by a context or a callback.
-    ///
-    /// # Errors
-    /// [`NoStack`] when there is no memory for it.
-    pub fn new(work: impl FnOnce() + Send + 'static) -> Result<Self, NoStack> {
-        on_hart(|hart| hart.machine().context(work))
-    }
-}
-
 /// Does something on this hart with events masked, without a call: a short section in which nothing can interrupt and the hart stays the same. Panics on
 /// a thread that is no hart. What is forbidden while a [`Spin`] is held is forbidden here.
-#[inline]
 pub fn on_hart<R>(work: impl FnOnce(&Hart) -> R) -> R {
     let _masked = spin::Masked::new();
     work(switch::current().expect("this works on a hart only: inside a machine"))
 }
 
 /// As [`on_hart`] for what does not care where it runs, even outside of a machine: for short calls into code that must not be interrupted.
-#[inline]
 pub fn masked<R>(work: impl FnOnce() -> R) -> R {
     let _masked = spin::Masked::new();
     work()
@@ -66,20 +54,18 @@ pub fn masked<R>(work: impl FnOnce() -> R) -> R {
 #[inline]
 pub fn yield_now() {
     point("yield");
-    switch::yield_now();
+    switch::pause(switch::Status::Yielded);
 }
 
 /// Stops the present context and gives it to `what`, which keeps it until it is to be made ready: the base of every lock and condition. `what` runs on the
 /// hart's own stack with events masked, as a callback does; afterwards the hart calls [`Scheduler::enter`]. Returns when the context is continued. A
 /// [`SpinGuard`] must not be held here, but `what` may take locks: look again there at what you wait for.
-#[inline]
 pub fn suspend(what: impl FnOnce(Context)) {
     point("suspend");
     switch::suspend(what);
 }
 
 /// The time in ns, from some beginning; the timebase in a cell. 0 outside of a machine.
-#[must_use]
 pub fn now() -> u64 {
     switch::current().map_or(0, Hart::now)
 }
@@ -108,13 +94,13 @@ pub fn resize(harts: usize) {
 
 /// Looks at the running context as its scheduler sees it. `None` where no context runs.
 pub fn with_running<R>(look: impl FnOnce(&Control) -> R) -> Option<R> {
-    on_hart(|hart| switch::with_running(hart, look))
+    on_hart(|hart| switch::running(hart).map(look))
 }
 
 /// A place at which the deterministic home may switch to another hart or deliver an event. Nothing elsewhere.
 #[inline]
 pub fn point(place: &'static str) {
-    if let Some(hart) = switch::current().filter(|hart| hart.watched.load(core::sync::atomic::Ordering::Relaxed)) {
-        hart.machine().home().point(place);
+    if let Some(hart) = switch::current().filter(|hart| hart.watched) {
+        hart.machine().home.point(place);
     }
 }

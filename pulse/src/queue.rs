@@ -2,8 +2,8 @@
 
 use crate::switch::Context;
 
-/// Contexts by rank, the smallest first, and among equals the one that came first. Never allocates: a pairing heap of the contexts themselves, constant
-/// time to push, logarithmic (amortised) to pop.
+/// Contexts by rank, the smallest first, and among equals the one that came first. Never allocates: a leftist heap of the contexts themselves, in which pushing and
+/// popping take logarithmic time at most.
 #[derive(Debug, Default)]
 pub struct Ranked {
     root: Option<Context>,
@@ -12,13 +12,11 @@ pub struct Ranked {
 
 impl Ranked {
     /// An empty queue.
-    #[must_use]
     pub const fn new() -> Self {
         Self { root: None, pushed: 0 }
     }
 
     /// Whether none waits in it.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.root.is_none()
     }
@@ -32,57 +30,36 @@ impl Ranked {
     /// Adds a context by a key that is not its rank.
     pub(crate) fn push_at(&mut self, mut context: Context, key: u64) {
         let links = context.links();
-        (links.key, links.turn) = (key, self.pushed);
+        (links.key, links.height) = ((key, self.pushed), 1);
         self.pushed += 1;
         self.root = meld(self.root.take(), Some(context));
     }
 
     /// The smallest rank in it.
-    #[must_use]
     pub fn first_rank(&self) -> Option<u64> {
-        self.root.as_ref().map(Context::key)
+        self.root.as_ref().map(|first| first.links.key.0)
     }
 
     /// Removes the context with the smallest rank.
     pub fn pop(&mut self) -> Option<Context> {
         let mut first = self.root.take()?;
-        // Meld the children in pairs from the left, and the pairs from the right.
-        let mut children = first.links().child.take();
-        let mut pairs: Option<Context> = None;
-        while let Some(mut one) = children {
-            let mut other = one.links().next.take();
-            children = other.as_mut().and_then(|other| other.links().next.take());
-            let mut pair = meld(Some(one), other);
-            if let Some(pair) = &mut pair {
-                pair.links().next = pairs;
-            }
-            pairs = pair;
-        }
-        while let Some(mut pair) = pairs {
-            pairs = pair.links().next.take();
-            self.root = meld(self.root.take(), Some(pair));
-        }
+        let links = first.links();
+        self.root = meld(links.next.take(), links.other.take());
         Some(first)
     }
 
-    /// Sorts anew, after ranks of contexts in it have become different: `rank` is asked for each. Takes time in proportion to how many there are.
+    /// Sorts anew, after ranks of contexts in it have become different: `rank` is asked for each. Among equals the one that was pushed first stays first. Takes the time
+    /// of popping and pushing all.
     pub fn rank_again(&mut self, mut rank: impl FnMut(&Context) -> u64) {
-        // Taken apart without recursion, in the order of `turn` among equals, which `push_at` would lose.
-        let mut apart = self.root.take();
-        while let Some(mut context) = apart {
-            apart = context.links().next.take();
-            if let Some(mut child) = context.links().child.take() {
-                let mut last = &mut child;
-                while last.links().next.is_some() {
-                    last = last.links().next.as_mut().expect("just looked");
-                }
-                last.links().next = apart;
-                apart = Some(child);
-            }
-            context.set_rank(rank(&context));
-            context.links().key = context.rank();
-            self.root = meld(self.root.take(), Some(context));
+        let mut again = None;
+        while let Some(mut context) = self.pop() {
+            let rank = rank(&context);
+            context.set_rank(rank);
+            let links = context.links();
+            (links.key.0, links.height) = (rank, 1);
+            again = meld(again, Some(context));
         }
+        self.root = again;
     }
 }
 
@@ -92,18 +69,22 @@ impl Drop for Ranked {
     }
 }
 
-/// One heap of two: the root that comes later becomes the first child of the other.
+/// One heap of two. It goes down where the way to an end is shortest, which a leftist heap keeps on the side of `other`: at most as many steps as the number of contexts has
+/// binary digits.
 fn meld(one: Option<Context>, other: Option<Context>) -> Option<Context> {
-    match (one, other) {
-        (Some(mut one), Some(mut other)) => {
-            let order = |context: &mut Context| (context.links().key, context.links().turn);
-            if order(&mut other) < order(&mut one) {
-                core::mem::swap(&mut one, &mut other);
-            }
-            other.links().next = one.links().child.take();
-            one.links().child = Some(other);
-            Some(one)
-        }
-        (one, other) => one.or(other),
+    let (mut first, mut second) = match (one, other) {
+        (Some(one), Some(other)) => (one, other),
+        (one, other) => return one.or(other),
+    };
+    if second.links.key < first.links.key {
+        core::mem::swap(&mut first, &mut second);
     }
+    let height = |of: &Option<Context>| of.as_ref().map_or(0, |context| context.links.height);
+    let links = first.links();
+    links.other = meld(links.other.take(), Some(second));
+    if height(&links.next) < height(&links.other) {
+        core::mem::swap(&mut links.next, &mut links.other);
+    }
+    links.height = 1 + height(&links.other);
+    Some(first)
 }

@@ -18,7 +18,6 @@ impl<T> Spin<T> {
     }
 
     /// Takes the lock.
-    #[inline]
     pub fn lock(&self) -> SpinGuard<'_, T> {
         crate::point("lock");
         let masked = Masked::new();
@@ -27,7 +26,7 @@ impl<T> Spin<T> {
                 return SpinGuard { inner, _masked: masked };
             }
             match switch::current() {
-                Some(hart) => hart.machine().home().relax(),
+                Some(hart) => hart.machine().home.relax(),
                 None => core::hint::spin_loop(),
             }
         }

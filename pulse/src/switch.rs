@@ -1,6 +1,6 @@
 //! The context switch: the only place that knows registers and stacks.
 //!
-//! A context is a stack with a [`Control`] block at its top. Whoever holds the [`Context`] owns both, so that no context can be
+//! A context is a stack with a [`Control`] at its top. Whoever holds the [`Context`] owns both, so that no context can be
 //! in two queues or run on two harts: the compiler refuses it.
 //!
 //! - Voluntary: [`leave`] saves what a called function must preserve, and changes stacks.
@@ -10,57 +10,36 @@
 
 mod context;
 #[cfg(feature = "std")]
+pub(crate) mod fault;
+#[cfg(feature = "std")]
 pub(crate) mod fiber;
 mod preempt;
 #[cfg(all(test, feature = "std"))]
 mod tests;
 
-#[cfg(not(feature = "cell"))]
-use core::arch::global_asm;
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::Ordering;
 
-use context::Block;
 pub use context::{Context, Control, Queue, SCHEDULER_WORDS};
 pub(crate) use context::{Stack, Status};
-#[cfg(feature = "std")]
-pub(crate) use preempt::{abandon, running_stack_is_near};
 pub(crate) use preempt::{find_vector_state, preempt};
 
 use crate::hart::Hart;
 
-// What a hart knows without asking: whose it is, and how deeply events are masked. Read and changed by single instructions, because between
-// two instructions the context may be moved to another hart.
-#[cfg(not(feature = "cell"))]
-global_asm!(
-    ".pushsection .tbss.pulse_local,\"awT\",@nobits",
-    ".globl pulse_local",
-    ".type pulse_local,@object",
-    ".size pulse_local,16",
-    ".p2align 4",
-    "pulse_local:",
-    ".zero 16",
-    ".popsection",
-);
-
+/// What a hart knows without asking: at 0, whose it is, and at 8, how deeply events are masked. Read and changed by single instructions, because between two
+/// instructions the context may be moved to another hart. In a thread the words are its own: see `home::linux`.
 #[cfg(not(feature = "cell"))]
 macro_rules! local {
-    (hart) => {
-        "qword ptr fs:[pulse_local@tpoff]"
-    };
-    (masked) => {
-        "dword ptr fs:[pulse_local@tpoff + 8]"
+    ($offset:literal) => {
+        concat!("fs:[pulse_local@tpoff + ", $offset, "]")
     };
 }
 
 /// In a cell the words lie in the part of the dispatch page that the kernel does not use, and gs points to the page.
 #[cfg(feature = "cell")]
 macro_rules! local {
-    (hart) => {
-        "qword ptr gs:[2048]"
-    };
-    (masked) => {
-        "dword ptr gs:[2056]"
+    ($offset:literal) => {
+        concat!("gs:[2048 + ", $offset, "]")
     };
 }
 
@@ -68,7 +47,7 @@ macro_rules! local {
 #[inline]
 pub(crate) fn mask() {
     // SAFETY: the word belongs to this hart or thread and counts. No `nomem`: nothing may be moved across.
-    unsafe { asm!(concat!("inc ", local!(masked)), options(nostack)) };
+    unsafe { asm!(concat!("inc dword ptr ", local!(8)), options(nostack)) };
 }
 
 /// Undoes one [`mask`]; returns whether events may come again.
@@ -76,22 +55,14 @@ pub(crate) fn mask() {
 fn unmask_once() -> bool {
     let open: u8;
     // SAFETY: as for `mask`.
-    unsafe { asm!(concat!("dec ", local!(masked)), "setz {0}", out(reg_byte) open, options(nostack)) };
+    unsafe { asm!(concat!("dec dword ptr ", local!(8)), "setz {0}", out(reg_byte) open, options(nostack)) };
     open != 0
 }
 
 /// Undoes one [`mask`], and delivers what has collected if it was the last.
 #[inline]
 pub(crate) fn unmask() {
-    if unmask_once() && current().is_some_and(Hart::has_events) {
-        deliver();
-    }
-}
-
-/// Delivers what has collected, if events are not masked.
-#[cfg(feature = "std")]
-pub(crate) fn deliver_pending() {
-    if masked() == 0 && current().is_some_and(Hart::has_events) {
+    while unmask_once() && current().is_some_and(Hart::has_events) {
         deliver();
     }
 }
@@ -101,7 +72,7 @@ pub(crate) fn deliver_pending() {
 pub(crate) fn masked() -> u32 {
     let depth: u32;
     // SAFETY: reads a word of this hart or thread.
-    unsafe { asm!(concat!("mov {0:e}, ", local!(masked)), out(reg) depth, options(nostack, preserves_flags)) };
+    unsafe { asm!(concat!("mov {0:e}, ", local!(8)), out(reg) depth, options(nostack, preserves_flags)) };
     depth
 }
 
@@ -110,7 +81,7 @@ pub(crate) fn masked() -> u32 {
 pub(crate) fn current() -> Option<&'static Hart> {
     let hart: *const Hart;
     // SAFETY: reads a word of this hart or thread.
-    unsafe { asm!(concat!("mov {0}, ", local!(hart)), out(reg) hart, options(nostack, preserves_flags)) };
+    unsafe { asm!(concat!("mov {0}, ", local!(0)), out(reg) hart, options(nostack, preserves_flags)) };
     // SAFETY: only `become_hart` sets it, from such a reference, or it is null.
     unsafe { hart.as_ref() }
 }
@@ -120,24 +91,17 @@ pub(crate) fn become_hart(hart: Option<&'static Hart>, depth: u32) {
     let hart = hart.map_or(core::ptr::null(), core::ptr::from_ref);
     // SAFETY: the words belong to this hart or thread. The depth is set first, so that no event sees the hart unmasked by mistake.
     unsafe {
-        asm!(concat!("mov ", local!(masked), ", {1:e}"), concat!("mov ", local!(hart), ", {0}"), in(reg) hart, in(reg) depth,
+        asm!(concat!("mov ", local!(8), ", {1:e}"), concat!("mov ", local!(0), ", {0}"), in(reg) hart, in(reg) depth,
             options(nostack, preserves_flags));
     }
 }
 
-/// Masks events exactly once, however deeply they were masked.
-fn mask_once() {
-    // SAFETY: the word belongs to this hart or thread. One instruction, as in `mask`.
-    unsafe { asm!(concat!("mov ", local!(masked), ", 1"), options(nostack, preserves_flags)) };
-}
-
-/// Lets an event that collected while masked interrupt the present context.
+/// Lets events that collected while masked interrupt the present context, and masks them once again. Not called in a callback, where events stay masked
+/// throughout, nor on a thread that is no hart, where there are none.
 #[cold]
 fn deliver() {
     mask();
-    // In a scheduler's callback events stay masked throughout; on a thread that is no hart there are none.
     leave(Status::Interrupted);
-    unmask();
 }
 
 /// Saves the stack pointer, and goes on at another one, where an instruction's address lies. Compiled into its callers, so that only registers in use
@@ -183,16 +147,16 @@ unsafe extern "sysv64" fn begin() {
 }
 
 /// The first function of a context.
-unsafe extern "sysv64" fn begin_context<F: FnOnce() + Send + 'static>(block: *const Block) -> ! {
-    // SAFETY: the block lies at the top of this stack and outlives what runs on it.
-    let block = unsafe { &*block };
-    if let Status::Fresh(at, _) = block.status.replace(Status::Running) {
-        // SAFETY: the closure lies there; it is read only once, because the status is another one now.
-        let work = unsafe { at.cast::<F>().read() };
+unsafe extern "sysv64" fn begin_context(context: *const Control) -> ! {
+    // SAFETY: it lies at the top of this stack and outlives what runs on it.
+    let context = unsafe { &*context };
+    if let Status::Fresh(work) = context.status.replace(Status::Interrupted) {
         unmask();
-        crate::home::shield(block.machine, work);
+        // SAFETY: it lies on this stack, and nobody else knows it, because the status is another one now.
+        context.machine.home.shield(context.machine, unsafe { &mut *work });
         // Not counted: a panic may have left it masked.
-        mask_once();
+        mask();
+        become_hart(current(), 1);
     }
     leave(Status::Finished);
     unreachable!("a finished context was continued")
@@ -201,78 +165,60 @@ unsafe extern "sysv64" fn begin_context<F: FnOnce() + Send + 'static>(block: *co
 /// Goes from the running context to its hart's own stack. Events are masked, once; returns when a hart continues the context, in the same
 /// state but perhaps elsewhere.
 #[inline]
-pub(crate) fn leave(why: Status) {
+fn leave(why: Status) {
     let hart = current().expect("only a context that runs on a hart can leave it");
-    let block = running(hart).expect("a scheduler's callback must not wait or yield: return what is to run next");
+    let context = running(hart).expect("a scheduler's callback must not wait or yield: return what is to run next");
     assert!(masked() == 1, "a context must not wait or yield while it masks events or holds a lock");
-    block.status.set(why);
+    context.status.set(why);
     // SAFETY: the hart's stack pointer was saved by `run` just before this context went on, and nobody else uses either place.
-    unsafe { switch(block.saved.as_ptr(), hart.own.stack_pointer.load(Ordering::Relaxed)) };
+    unsafe { switch(context.saved.as_ptr(), hart.stack_pointer.load(Ordering::Relaxed)) };
 }
 
-/// On a hart's own stack: continues a context until it leaves, and says why it did. Events are masked.
+/// On a hart's own stack: continues a context until it leaves, and gives it back with a new status, unless it was suspended and thus given away. Events are masked.
 #[inline]
-pub(crate) fn run(hart: &Hart, context: &Context) -> Status {
-    let block = context.block();
-    while block.busy.load(Ordering::Acquire) {
-        hart.machine().home().relax();
+pub(crate) fn run(hart: &Hart, context: Context) -> Option<Context> {
+    while context.busy.load(Ordering::Acquire) {
+        hart.machine().home.relax();
     }
-    hart.own.running.store(context.0.as_ptr().cast(), Ordering::Relaxed);
-    // SAFETY: the context is owned by the caller, so that it runs nowhere else and its stack pointer was left by `leave` or `build`; the other place
-    // is this hart's own.
-    unsafe { switch(hart.own.stack_pointer.as_ptr(), block.saved.load(Ordering::Relaxed)) };
-    hart.own.running.store(core::ptr::null_mut(), Ordering::Relaxed);
-    block.status.get()
+    hart.running.store(context.0.as_ptr(), Ordering::Relaxed);
+    // SAFETY: the context is owned, so that it runs nowhere else and its stack pointer was left by `leave` or is its first; the other place is this
+    // hart's own.
+    unsafe { switch(hart.stack_pointer.as_ptr(), context.saved.load(Ordering::Relaxed)) };
+    hart.running.store(core::ptr::null_mut(), Ordering::Relaxed);
+    let Status::Suspended(what) = context.status.get() else { return Some(context) };
+    // SAFETY: `suspend` made it, and cannot return before it has been called and is no longer busy.
+    hart.call("suspend", |_| unsafe { (*what)(context) });
+    None
 }
 
-/// The block of the context that runs on this hart. For what runs there with events masked, or has interrupted it.
+/// What a scheduler sees of the context that runs on this hart. For what runs there with events masked, or has interrupted it.
 #[inline]
-fn running(hart: &Hart) -> Option<&Block> {
+pub(crate) fn running(hart: &Hart) -> Option<&Control> {
     // SAFETY: null, or the context that runs here; its hart keeps it until it leaves, and it leaves by what runs there.
-    unsafe { hart.own.running.load(Ordering::Relaxed).cast::<Block>().as_ref() }
+    unsafe { hart.running.load(Ordering::Relaxed).as_ref() }
 }
 
-/// What the running context's scheduler stored in it. `None` where no context runs.
-pub(crate) fn with_running<R>(hart: &Hart, look: impl FnOnce(&Control) -> R) -> Option<R> {
-    running(hart).map(|block| look(&block.control))
-}
-
-/// See [`crate::yield_now`].
+/// Lets the present context leave; returns when it is continued.
 #[inline]
-pub(crate) fn yield_now() {
+pub(crate) fn pause(why: Status) {
     mask();
-    leave(Status::Yielded);
+    leave(why);
     unmask();
 }
 
 /// See [`crate::suspend`]. The closure stays on the suspended stack, which `busy` keeps from going on before it is done.
-pub(crate) fn suspend<F: FnOnce(Context)>(what: F) {
+pub(crate) fn suspend(what: impl FnOnce(Context)) {
     let mut what = Some(what);
-    let mut once = |context| {
-        if let Some(what) = what.take() {
-            what(context);
-        }
+    let mut once = |context: Context| {
+        let Some(what) = what.take() else { return };
+        let control = context.0;
+        context.busy.store(true, Ordering::Relaxed);
+        what(context);
+        // SAFETY: `run` waits for this, and a context that has begun is never freed before it has finished.
+        unsafe { control.as_ref() }.busy.store(false, Ordering::Release);
     };
-    let mut call: &mut dyn FnMut(Context) = &mut once;
-    mask();
-    leave(Status::Suspended(Thunk((&raw mut call).cast())));
-    unmask();
-}
-
-/// A closure on a suspended context's stack.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Thunk(*mut ());
-
-impl Thunk {
-    /// Calls it with its own context.
-    pub(crate) fn call(self, context: Context) {
-        let block = context.0;
-        context.block().busy.store(true, Ordering::Relaxed);
-        // SAFETY: `suspend` made it, and cannot return, nor its stack go, while `busy` is set: `run` waits for that, and a context that has
-        // begun is never freed before it has finished.
-        let call = unsafe { &mut *self.0.cast::<&mut dyn FnMut(Context)>() };
-        call(context);
-        // SAFETY: as above.
-        unsafe { block.as_ref() }.busy.store(false, Ordering::Release);
-    }
+    let call: *mut (dyn FnMut(Context) + '_) = &raw mut once;
+    // SAFETY: only the lifetime changes: it is called once, before `busy` lets this go on.
+    let call = unsafe { core::mem::transmute::<*mut (dyn FnMut(Context) + '_), *mut dyn FnMut(Context)>(call) };
+    pause(Status::Suspended(call));
 }

@@ -15,7 +15,7 @@ use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::Scheduler;
-use crate::switch::{self, Stack};
+use crate::switch::{self, Context, Stack};
 
 /// When a tick came where it could not interrupt, it is tried again after so many ns.
 const RETRY_NS: u64 = 20_000;
@@ -46,30 +46,30 @@ pub fn run(hart: u32, shape: Shape, scheduler: &dyn Scheduler, main: impl FnOnce
     if hart as usize >= shape.most_harts {
         return Summary::default();
     }
-    let machine = MACHINE.call_once(Machine::default);
-    if hart == 0 {
+    let own = if hart == 0 {
+        let machine = MACHINE.call_once(|| Machine::new(&Cell, shape.stack_bytes, false));
         INSIDE.store(shape.most_harts as u32, Ordering::Relaxed);
-        machine.reset(&CELL, &shape, false);
-    } else {
-        while BEGUN.load(Ordering::Acquire) < run {
-            core::hint::spin_loop();
-        }
-    }
-    let own = machine.hart(hart as usize);
-    switch::become_hart(Some(own), 1);
-    if hart == 0 {
+        machine.reset(&shape);
+        switch::become_hart(Some(machine.hart(0)), 1);
         events::on_tick(|registers| on_event(registers, event::TICK));
         events::on_notification(|registers| on_event(registers, event::NOTIFY));
         // What it is woken for it finds by itself.
         events::on_wake(|registers| on_event(registers, 0));
-        let context = machine.context(main).expect("the first context has a stack");
-        scheduler.ready(own, context);
+        scheduler.ready(machine.hart(0), Context::new(main).expect("the first context has a stack"));
         BEGUN.store(run, Ordering::Release);
-    }
+        machine.hart(0)
+    } else {
+        while BEGUN.load(Ordering::Acquire) < run {
+            core::hint::spin_loop();
+        }
+        let own = MACHINE.wait().hart(hart as usize);
+        switch::become_hart(Some(own), 1);
+        own
+    };
     own.drive(scheduler);
     events::set_tick(0);
     switch::become_hart(None, 0);
-    let summary = machine.summary();
+    let summary = own.machine().summary();
     INSIDE.fetch_sub(1, Ordering::Release);
     while hart == 0 && INSIDE.load(Ordering::Acquire) > 0 {
         core::hint::spin_loop();
@@ -94,8 +94,6 @@ fn on_event(registers: &mut Registers, events: u32) {
 /// The home.
 #[derive(Debug)]
 struct Cell;
-
-static CELL: Cell = Cell;
 
 impl Home for Cell {
     fn now(&self) -> u64 {
@@ -135,8 +133,8 @@ impl Home for Cell {
             calls::memory_map(base + mapped, part, Access::ReadWrite).ok()?;
             mapped += part;
         }
-        let base = NonNull::new(base as *mut u8)?;
+        let end = NonNull::new((base + bytes) as *mut u8)?;
         // SAFETY: just mapped for this, at addresses that are used only here and only once; whole pages, never unmapped.
-        Some(unsafe { Stack::new(base, bytes as usize) })
+        Some(unsafe { Stack::below(end) })
     }
 }

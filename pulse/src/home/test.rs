@@ -16,7 +16,7 @@ use crate::hart::{Hart, event};
 use crate::home::{Home, linux};
 use crate::machine::{Machine, Shape};
 use crate::scheduler::Scheduler;
-use crate::switch::{self, Stack, fiber};
+use crate::switch::{self, Context, Stack, fiber};
 
 /// Time passes at each step by so many ns.
 const STEP_NS: u64 = 1_000;
@@ -277,8 +277,7 @@ fn run_once<S: Scheduler>(
     mut guide: Guide,
     scenario: Scenario<S>,
 ) -> (Trace, Option<String>) {
-    let machine = SPARE.take();
-    machine.reset(&TEST, &shape, true);
+    let machine = SPARE.take(&TEST, &shape);
     let harts = machine.harts();
     let start = Simulated { place: Place::Point("start"), armed_at: u64::MAX, masked: 1 };
     STAGE.set(Stage { clock: 1_000_000, harts: std::vec![start; harts.len()] });
@@ -292,8 +291,7 @@ fn run_once<S: Scheduler>(
             fiber::Fiber::new(take_stack(), move || {
                 let result = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
                     if let Some(main) = main {
-                        let context = machine.context(main).expect("the first context has a stack");
-                        scheduler.ready(hart, context);
+                        scheduler.ready(hart, Context::new(main).expect("the first context has a stack"));
                     }
                     hart.drive(scheduler);
                 }));
@@ -452,7 +450,7 @@ fn message(failure: &(dyn core::any::Any + Send)) -> String {
     text.or_else(|| failure.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a text".to_string())
 }
 
-static SPARE: linux::Spare = linux::Spare::new();
+static SPARE: linux::Spare = linux::Spare::new(true);
 
 /// Stacks of harts that have ended.
 static STACKS: Mutex<Vec<Stack>> = Mutex::new(Vec::new());
@@ -502,10 +500,14 @@ impl Home for Test {
 
     fn point(&self, place: &'static str) {
         Self::pause_at(Place::Point(place));
-        switch::deliver_pending();
+        crate::masked(|| ());
     }
 
     fn stack(&self, bytes: usize) -> Option<Stack> {
         linux::allocate_stack(bytes)
+    }
+
+    fn shield(&self, machine: &'static Machine, work: &mut dyn FnMut()) {
+        linux::shield(machine, work);
     }
 }

@@ -45,8 +45,8 @@ impl<'a> Fiber<'a> {
             work: Cell::new(Some(work)),
             finished: Cell::new(false),
         });
-        // SAFETY: the stack is ours, and its top is a multiple of 64.
-        let frame = unsafe { first_frame(stack.top(), first as *const (), (&raw const *state).cast()) };
+        // SAFETY: the stack is ours, and its end is a multiple of 64.
+        let frame = unsafe { first_frame(stack.0.as_ptr(), first as *const (), (&raw const *state).cast()) };
         state.saved.store(frame, Ordering::Relaxed);
         Self { state, stack: Some(stack), work: PhantomData }
     }

@@ -3,8 +3,7 @@
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::context::{Block, Status};
-use super::{leave, mask, running, unmask};
+use super::{Control, Status, leave, mask, running, unmask};
 use crate::hart::Hart;
 
 /// Bytes and components of the vector state to save; 0 components where there is only `fxsave`.
@@ -37,18 +36,18 @@ pub(crate) fn find_vector_state() {
 /// Bytes below the stack pointer that compiled code may use without saying so.
 const RED_ZONE: u64 = 128;
 
-/// What the trampoline and its calls take of a stack, at most, without the vector state.
+/// What the trampoline and its calls take of a stack, at most, without the vector state. Debug builds were seen to take 448.
 const TRAMPOLINE_BYTES: u64 = 1024;
 
 /// Makes an interrupted context go on in the trampoline: changes its instruction pointer and stack pointer, pushes what they and the flags
-/// were, and masks events once. Refuses where too little is left of the stack.
+/// were, and masks events once. Refuses where too little is left of the stack, and where something else runs than the context on its own stack: another signal's handler.
 ///
 /// # Safety
 /// The three are those of the context that runs on this hart, interrupted between two instructions while events were not masked.
 pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: u64) -> bool {
-    let Some(Block { stack, .. }) = running(hart) else { return false };
+    let Some(stack) = running(hart).map(Control::stack) else { return false };
     let needed = RED_ZONE + TRAMPOLINE_BYTES + VECTOR_BYTES.load(Ordering::Relaxed);
-    if *rsp < stack.base.addr().get() as u64 + needed {
+    if !(stack.start as u64 + needed..stack.end as u64).contains(rsp) {
         return false;
     }
     let frame = (*rsp - RED_ZONE - 16) as *mut [u64; 2];
@@ -58,34 +57,6 @@ pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: 
     *rip = preempted as *const () as u64;
     mask();
     true
-}
-
-/// Ends the running context where it was interrupted: returns the instruction pointer and stack pointer with which its hart goes on. Masks events once.
-///
-/// # Safety
-/// A context runs on this hart, events were not masked, and it never goes on.
-#[cfg(feature = "std")]
-pub(crate) unsafe fn abandon(hart: &Hart, fault: crate::Fault) -> (u64, u64) {
-    if let Some(block) = running(hart) {
-        block.status.set(Status::Faulted(fault));
-    }
-    mask();
-    (abandoned as *const () as u64, hart.own.stack_pointer.load(Ordering::Relaxed) as u64)
-}
-
-/// Whether an address lies in the running context's stack or so many bytes below.
-#[cfg(feature = "std")]
-pub(crate) fn running_stack_is_near(hart: &Hart, address: usize, guard: usize) -> bool {
-    running(hart).is_some_and(|Block { stack, .. }| {
-        (stack.base.addr().get().saturating_sub(guard)..stack.top().addr()).contains(&address)
-    })
-}
-
-/// The second half of [`switch`].
-#[cfg(feature = "std")]
-#[unsafe(naked)]
-unsafe extern "sysv64" fn abandoned() {
-    naked_asm!("cld", "pop rax", "jmp rax")
 }
 
 /// The rest of a preemption, as a voluntary switch.

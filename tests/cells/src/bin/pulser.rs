@@ -115,7 +115,7 @@ fn body<S: Scheduler + Send + Sync + 'static>(scheduler: &Arc<S>) {
 fn judge(summary: Summary) {
     let rounds = arguments::number("rounds", 200);
     check_equal("threads that ran to their ends", THREADS, ENDED.load(SeqCst));
-    check_equal("contexts", Summary { created: THREADS + 2, lost: 0 }, summary);
+    check_equal("contexts", Summary { created: THREADS + 2, lost: 0, ..summary }, summary);
     check_equal("two threads had the lock", false, TWO_INSIDE.load(SeqCst));
     check_equal("what was counted under the lock", THREADS * rounds, COUNT.load(SeqCst));
     check_equal("the sum of what was sent", rounds * (rounds + 1) / 2, SENT.load(SeqCst));

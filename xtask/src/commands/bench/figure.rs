@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::statistics::Summary;
 
 /// All figures and what they are.
-pub(super) const NAMES: [(&str, &str); 86] = [
+pub(super) const NAMES: [(&str, &str); 87] = [
     ("boot.first_cell_ms", "QEMU's start to the first line of a cell, 2 hardware threads"),
     ("gang.skew_ns.idle", "latest minus earliest hart at an activation, nothing else running"),
     ("gang.skew_ns.loaded", "the same beside a cell that burns the rest of the time"),
@@ -111,6 +111,7 @@ pub(super) const NAMES: [(&str, &str); 86] = [
     ("rab.reaction_periods.pota", "from a change of load to the allocation for it, simulated"),
     ("rab.reaction_periods.pacora", "from a change of load to the allocation for it, simulated"),
     ("size.kernel_loc", "the kernel's lines of code"),
+    ("size.pulse_loc", "lines of code of Pulse in a cell"),
     ("size.unsafe_blocks", "blocks of unsafe code in what is shipped"),
     ("size.kernel_bytes", "the kernel's program, without symbols"),
 ];
@@ -284,6 +285,7 @@ pub(super) fn of_source(project: &Project, kernel: &Path) -> Result<Vec<Figure>>
     let bytes = archive::stripped_size(kernel).with_context(|| format!("cannot measure {}", kernel.display()))?;
     let counts = [
         ("size.kernel_loc", check::kernel_lines(project)),
+        ("size.pulse_loc", check::pulse_lines(project)),
         ("size.unsafe_blocks", check::unsafe_blocks(project)),
         ("size.kernel_bytes", bytes),
     ];

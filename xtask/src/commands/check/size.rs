@@ -1,4 +1,4 @@
-//! How long files are, and whether the kernel keeps to its budget.
+//! How long files are, and whether the kernel and Pulse keep to their budgets.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,14 @@ const FILE_LINES: usize = 600;
 
 /// Folders of the kernel.
 const KERNEL: [&str; 2] = ["tess-kernel/src", "tess-kernel/core/src"];
+
+/// Lines of code that Pulse may have, as for the kernel. The aim is 800: this keeps it from growing until it is reached.
+const PULSE_LINES: usize = 1_104;
+
+/// Pulse's folder, and the files in it that are not linked into a cell, or only test: the homes in a Linux process and what only they need.
+const PULSE: &str = "pulse/src";
+const NOT_PULSE: [&str; 6] =
+    ["conformance.rs", "home/linux.rs", "home/test.rs", "switch/fault.rs", "switch/fiber.rs", "switch/tests.rs"];
 
 /// All Rust files of the project, sorted.
 pub(super) fn sources(project: &Project) -> Vec<PathBuf> {
@@ -48,6 +56,15 @@ pub(crate) fn kernel_lines(project: &Project) -> usize {
     files.iter().map(|path| source::lines_of_code(&read(path))).sum()
 }
 
+/// Pulse's lines of code.
+pub(crate) fn pulse_lines(project: &Project) -> usize {
+    let folder = project.root().join(PULSE);
+    let mut files = Vec::new();
+    collect(&folder, &mut files);
+    let counted = files.iter().filter(|path| !NOT_PULSE.iter().any(|left_out| **path == folder.join(left_out)));
+    counted.map(|path| source::lines_of_code(&read(path))).sum()
+}
+
 /// Blocks of unsafe code in what is shipped: all but the tests and the host's tools.
 pub(crate) fn unsafe_blocks(project: &Project) -> usize {
     let shipped = |path: &&PathBuf| {
@@ -59,11 +76,19 @@ pub(crate) fn unsafe_blocks(project: &Project) -> usize {
 
 /// Checks the kernel's budget.
 pub(super) fn kernel(project: &Project) -> Result<String> {
-    let lines = kernel_lines(project);
-    if lines > KERNEL_LINES {
-        bail!("{lines} lines of code, {KERNEL_LINES} are the budget");
+    within(kernel_lines(project), KERNEL_LINES)
+}
+
+/// Checks Pulse's budget.
+pub(super) fn pulse(project: &Project) -> Result<String> {
+    within(pulse_lines(project), PULSE_LINES)
+}
+
+fn within(lines: usize, budget: usize) -> Result<String> {
+    if lines > budget {
+        bail!("{lines} lines of code, {budget} are the budget");
     }
-    Ok(format!("{lines} lines of code of {KERNEL_LINES}"))
+    Ok(format!("{lines} lines of code of {budget}"))
 }
 
 /// A remark about files that are too long.
