@@ -12,8 +12,6 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use core::time::Duration;
 
 #[cfg(feature = "cell")]
-use crate::Spin;
-#[cfg(feature = "cell")]
 use crate::home::cell;
 #[cfg(feature = "std")]
 use crate::home::linux;
@@ -369,7 +367,7 @@ pub fn on_linux<S: Subject>(limit: Duration) {
 
 /// A hart's way to the scheduler of a step, which hart 0 makes.
 #[cfg(feature = "cell")]
-static SHARED: Spin<(u32, Option<Arc<dyn Scheduler + Send + Sync>>)> = Spin::new((0, None));
+static SHARED: crate::Spin<(u32, Option<Arc<dyn Scheduler + Send + Sync>>)> = crate::Spin::new((0, None));
 
 /// Puts a scheduler through all scenarios in a cell, on one hart and on all, with and without resizing. To be called by each hart, by its number; `passed` is told of each scenario
 /// on hart 0. A failure is a panic, which stops the cell; one in which something was lost never ends.
