@@ -11,10 +11,12 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(any(feature = "std", feature = "cell"))]
+extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", feature = "cell"))]
 pub mod conformance;
 mod hart;
 pub mod home;

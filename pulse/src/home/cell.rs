@@ -3,13 +3,14 @@
 //! The heap masks events while it is at work, so contexts may allocate.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::Context as Registers;
 use abi::call::{Access, MAP_MAX};
 use abi::dispatch::OWN_WORDS_OFFSET;
 use cell::{calls, events, time};
 
+use crate::MAX_HARTS;
 use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
@@ -29,17 +30,25 @@ const _: () =
     assert!(OWN_WORDS_OFFSET == 2048, "the words by which a hart knows itself are the cell's own: see `switch`");
 
 static MACHINE: spin::Once<Machine> = spin::Once::new();
-/// Known once the machine is ready for all harts.
-static READY: spin::Once<&Machine> = spin::Once::new();
 
-/// Runs a scheduler in this cell until all contexts have finished; the first of them does `main`, and others come from it. To be called once by each hart, by its
-/// number and with the same arguments; `main` of hart 0 is used. Sets the handlers of ticks and notifications.
-pub fn run<S: Scheduler>(hart: u32, shape: Shape, scheduler: &S, main: impl FnOnce() + Send + 'static) -> Summary {
+/// The last run that has begun, counted from 1, and how many harts have not left it.
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+static INSIDE: AtomicU32 = AtomicU32::new(0);
+
+/// In how many runs each hart has been.
+static RUNS: [AtomicU32; MAX_HARTS] = [const { AtomicU32::new(0) }; MAX_HARTS];
+
+/// Runs a scheduler in this cell until all contexts have finished; the first of them does `main`, and others come from it. To be called by each hart, by its number and with
+/// the same arguments, as often as one likes, by all equally often; `main` of hart 0 is used. Sets the handlers of ticks and notifications. On hart 0 it returns when all harts
+/// have left.
+pub fn run(hart: u32, shape: Shape, scheduler: &dyn Scheduler, main: impl FnOnce() + Send + 'static) -> Summary {
+    let run = RUNS[hart as usize].fetch_add(1, Ordering::Relaxed) + 1;
     if hart as usize >= shape.most_harts {
         return Summary::default();
     }
     let own = if hart == 0 {
         let machine = MACHINE.call_once(|| Machine::new(&Cell, shape.stack_bytes, false));
+        INSIDE.store(shape.most_harts as u32, Ordering::Relaxed);
         machine.reset(&shape);
         switch::become_hart(Some(machine.hart(0)), 1);
         events::on_tick(|registers| on_event(registers, event::TICK));
@@ -47,16 +56,25 @@ pub fn run<S: Scheduler>(hart: u32, shape: Shape, scheduler: &S, main: impl FnOn
         // What it is woken for it finds by itself.
         events::on_wake(|registers| on_event(registers, 0));
         scheduler.ready(machine.hart(0), Context::new(main).expect("the first context has a stack"));
-        READY.call_once(|| machine).hart(0)
+        BEGUN.store(run, Ordering::Release);
+        machine.hart(0)
     } else {
-        let own = READY.wait().hart(hart as usize);
+        while BEGUN.load(Ordering::Acquire) < run {
+            core::hint::spin_loop();
+        }
+        let own = MACHINE.wait().hart(hart as usize);
         switch::become_hart(Some(own), 1);
         own
     };
     own.drive(scheduler);
     events::set_tick(0);
     switch::become_hart(None, 0);
-    own.machine().summary()
+    let summary = own.machine().summary();
+    INSIDE.fetch_sub(1, Ordering::Release);
+    while hart == 0 && INSIDE.load(Ordering::Acquire) > 0 {
+        core::hint::spin_loop();
+    }
+    summary
 }
 
 /// On the event stack: what has happened, and to which registers.
