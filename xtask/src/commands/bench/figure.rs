@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::statistics::Summary;
 
 /// All figures and what they are.
-pub(super) const NAMES: [(&str, &str); 86] = [
+pub(super) const NAMES: [(&str, &str); 96] = [
     ("boot.first_cell_ms", "QEMU's start to the first line of a cell, 2 hardware threads"),
     ("gang.skew_ns.idle", "latest minus earliest hart at an activation, nothing else running"),
     ("gang.skew_ns.loaded", "the same beside a cell that burns the rest of the time"),
@@ -63,6 +63,16 @@ pub(super) const NAMES: [(&str, &str); 86] = [
     ("channel.bulk_mbps", "bulk memory filled by one cell and read by another, in million bytes"),
     ("kernel.notify_instr", "notifying a cell that waits on another hardware thread, in instructions"),
     ("kernel.handover_instr", "a message to another cell by hand-over, one way, in instructions"),
+    ("pulse.switch_ns", "out of a context, to a scheduler that does nothing, and into a context, on the host"),
+    ("pulse.yield_ns", "from a thread that yields to the next one of `round_robin`, on the host"),
+    ("pulse.tick_ns", "from the instant of a tick to its scheduler, on the host"),
+    ("pulse.thread_ns", "a thread of `round_robin`, from its creation to its end, on the host"),
+    ("pulse.mutex_handover_ns", "a lock, from being given back until the thread that waited for it runs, on the host"),
+    ("pulse.switch_instr", "the same as `pulse.switch_ns` in a cell, in instructions"),
+    ("pulse.yield_instr", "the same as `pulse.yield_ns` in a cell, in instructions"),
+    ("pulse.tick_instr", "the same as `pulse.tick_ns` in a cell, in instructions"),
+    ("pulse.thread_instr", "the same as `pulse.thread_ns` in a cell, in instructions"),
+    ("pulse.mutex_handover_instr", "the same as `pulse.mutex_handover_ns` in a cell, in instructions"),
     ("rab.decide_us.static.2", "one decision of the optimizer `static` for 2 cells"),
     ("rab.decide_us.static.4", "the same for 4 cells"),
     ("rab.decide_us.static.8", "the same for 8 cells"),
@@ -220,13 +230,23 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
     let bulk = runs("channel-bulk");
     // Bytes in a millisecond.
     figures.extend(Figure::new("channel.bulk_mbps", &scaled(bulk, "channel.bulk", 1e-3), mode(bulk)));
+    for (what, operations) in PULSE {
+        let runs = runs(&format!("pulse-{}-instr", what.replace('_', "-")));
+        let values = scaled(runs, &format!("pulse.{what}.round_instr"), 1.0 / operations);
+        figures.extend(Figure::new(&format!("pulse.{what}_instr"), &values, mode(runs)));
+    }
     let steady = runs("plan-commit-4");
     figures.extend(Figure::new("muxer.ipi_per_s", &values(steady, "muxer.ipi_per_s"), mode(steady)));
     figures
 }
 
+/// What is measured of Pulse in a cell, and how many operations are in a round: two where it goes there and back.
+const PULSE: [(&str, f64); 5] =
+    [("switch", 1.0), ("yield", 2.0), ("tick", 1.0), ("thread", 1.0), ("mutex_handover", 2.0)];
+
 /// What the host's figures are measured against, as `host-bench` calls it.
-const PEERS: [&str; 6] = ["limit", "limit_in_turns", "rtrb", "heapless", "crossbeam", "mpsc"];
+const PEERS: [&str; 9] =
+    ["limit", "limit_in_turns", "rtrb", "heapless", "crossbeam", "mpsc", "corosensei", "tokio", "pthread"];
 
 /// The figures that `host-bench` printed: a line each, the name and the samples. A peer's line has the figure's name, `/`, and the peer's.
 pub(super) fn of_host(output: &str) -> Vec<Figure> {
