@@ -232,7 +232,7 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
     figures.extend(Figure::new("channel.bulk_mbps", &scaled(bulk, "channel.bulk", 1e-3), mode(bulk)));
     for (what, operations) in PULSE {
         let runs = runs(&format!("pulse-{}-instr", what.replace('_', "-")));
-        let values = scaled(runs, &format!("pulse.{what}.round_instr"), 1.0 / operations);
+        let values = scaled(runs, &format!("pulse.{what}.lap_instr"), 1.0 / operations);
         figures.extend(Figure::new(&format!("pulse.{what}_instr"), &values, mode(runs)));
     }
     let steady = runs("plan-commit-4");
@@ -240,9 +240,9 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
     figures
 }
 
-/// What is measured of Pulse in a cell, and how many operations are in a round: two where it goes there and back.
+/// What the cell `pulse-gauge` measures, and how many operations are in a lap: ten rounds, and two in a round that goes there and back.
 const PULSE: [(&str, f64); 5] =
-    [("switch", 1.0), ("yield", 2.0), ("tick", 1.0), ("thread", 1.0), ("mutex_handover", 2.0)];
+    [("switch", 10.0), ("yield", 20.0), ("tick", 1.0), ("thread", 10.0), ("mutex_handover", 20.0)];
 
 /// What the host's figures are measured against, as `host-bench` calls it.
 const PEERS: [&str; 9] =
@@ -319,7 +319,7 @@ pub(super) fn table(figures: &[Figure]) -> String {
     for figure in figures {
         let Summary { p50, p90, p99, min, max, n } = figure.summary;
         let against = figure.against.iter().map(|(peer, median)| {
-            let ratio = if p50 > 0.0 { format!(" ({:.1} times)", median / p50) } else { String::new() };
+            let ratio = if p50 > 0.0 { times(median / p50) } else { String::new() };
             format!("{peer} {}{ratio}", number(*median))
         });
         let _ = writeln!(
@@ -337,6 +337,11 @@ pub(super) fn table(figures: &[Figure]) -> String {
         );
     }
     text
+}
+
+/// With enough digits that a small one is not shown as nothing.
+fn times(ratio: f64) -> String {
+    if ratio < 1.0 { format!(" ({ratio:.3} times)") } else { format!(" ({ratio:.1} times)") }
 }
 
 /// Whole where it is whole or large.
