@@ -4,6 +4,7 @@
 //! - [`work_stealing`]: a queue for each hart; who has nothing takes from others.
 //! - [`fixed_priority`]: the most urgent first, with priority inheritance.
 //! - [`edf`]: the earliest deadline first, with inheritance of deadlines, and periodic threads.
+//! - [`tasks`]: run-to-completion tasks with futures, and stacks only for those that wait.
 //!
 //! [`executor`] polls tasks of `async` on threads of any of them.
 //!
@@ -20,6 +21,8 @@ pub mod edf;
 pub mod executor;
 pub mod fixed_priority;
 pub mod ranks;
+mod room;
 pub mod round_robin;
 pub mod sync;
+pub mod tasks;
 pub mod work_stealing;
