@@ -43,15 +43,17 @@ impl Home for Linux {
     }
 }
 
-/// A sample is one lap, after one to warm up.
+/// A sample is the mean of its laps, after one to warm up.
 fn ours(subject: Subject) -> Box<dyn FnMut() -> f64> {
-    let rounds = match subject {
-        Subject::Switch | Subject::Yield => 5_000,
-        Subject::Thread | Subject::MutexHandover => 1_000,
+    let (count, rounds) = match subject {
+        Subject::Switch | Subject::Yield => (1, 5_000),
+        Subject::Thread | Subject::MutexHandover | Subject::Task => (1, 1_000),
+        // All of a lap are there at once.
+        Subject::TaskDirect => (20, futures::STARTS),
     };
     Box::new(move || {
-        let took = measure(subject, Linux, Laps { warm: 1, count: 1, rounds });
-        took[0] as f64 / f64::from(rounds * subject.per_round())
+        let took: u64 = measure(subject, Linux, Laps { warm: 1, count, rounds }).into_iter().sum();
+        took as f64 / f64::from(count as u32 * rounds * subject.per_round())
     })
 }
 
@@ -67,6 +69,8 @@ fn peers(subject: Subject) -> Vec<Peer> {
         }
         Subject::Thread => vec![("corosensei", coroutines::lives()), of("pthread", threads::lives)],
         Subject::MutexHandover => vec![("tokio", futures::handovers()), of("pthread", threads::condition_handovers)],
+        Subject::Task => vec![("tokio", futures::tasks()), of("pthread", threads::lives)],
+        Subject::TaskDirect => vec![("tokio", futures::starts())],
     }
 }
 

@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod alone;
+mod tasks;
 mod threads;
 mod ticker;
 
@@ -31,11 +32,16 @@ pub enum Subject {
     Thread,
     /// A lock of the round-robin scheduler, from being given back until the thread that waited for it runs.
     MutexHandover,
+    /// A run-to-completion task that does nothing, from its creation until its value is there.
+    Task,
+    /// The part of this before the creator goes on: the task is queued, and has not run.
+    TaskDirect,
 }
 
 impl Subject {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Switch, Self::Yield, Self::Thread, Self::MutexHandover];
+    pub const ALL: [Self; 6] =
+        [Self::Switch, Self::Yield, Self::Thread, Self::MutexHandover, Self::Task, Self::TaskDirect];
 
     /// The figure's name without its unit.
     #[must_use]
@@ -45,6 +51,8 @@ impl Subject {
             Self::Yield => "pulse.yield",
             Self::Thread => "pulse.thread",
             Self::MutexHandover => "pulse.mutex_handover",
+            Self::Task => "pulse.task",
+            Self::TaskDirect => "pulse.task_direct",
         }
     }
 
@@ -53,7 +61,7 @@ impl Subject {
     pub fn per_round(self) -> u32 {
         match self {
             Self::Yield | Self::MutexHandover => 2,
-            Self::Switch | Self::Thread => 1,
+            Self::Switch | Self::Thread | Self::Task | Self::TaskDirect => 1,
         }
     }
 }
@@ -72,14 +80,20 @@ pub struct Laps {
 impl Laps {
     /// Times rounds; returns the ns of each lap. For a context.
     fn time(self, mut round: impl FnMut()) -> Vec<u64> {
+        self.time_between((), |()| round(), |()| ())
+    }
+
+    /// As [`Laps::time`], and does something after each lap that is not timed.
+    fn time_between<T>(self, mut with: T, mut round: impl FnMut(&mut T), mut after: impl FnMut(&mut T)) -> Vec<u64> {
         let cost = clock_cost();
         let mut took = Vec::with_capacity(self.warm + self.count);
         for _ in 0..self.warm + self.count {
             let start = pulse::now();
             for _ in 0..self.rounds {
-                round();
+                round(&mut with);
             }
             took.push((pulse::now() - start).saturating_sub(cost));
+            after(&mut with);
         }
         took.split_off(self.warm)
     }
@@ -112,6 +126,8 @@ pub fn measure(subject: Subject, home: impl Home, laps: Laps) -> Vec<u64> {
         Subject::Yield => threads::yields(home, laps),
         Subject::Thread => threads::threads(home, laps),
         Subject::MutexHandover => threads::handovers(home, laps),
+        Subject::Task => tasks::waited_for(home, laps),
+        Subject::TaskDirect => tasks::started(home, laps),
     }
 }
 

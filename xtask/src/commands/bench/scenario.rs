@@ -13,7 +13,7 @@ use crate::setup::Tools;
 use crate::system::System;
 
 /// Manifest in tests/bench, whether gangs are activated by interrupts there, and the figures that need it.
-const SCENARIOS: [(&str, bool, &[&str]); 27] = [
+const SCENARIOS: [(&str, bool, &[&str]); 29] = [
     ("boot", false, &["boot.first_cell_ms"]),
     ("gang-idle", false, &["gang.skew_ns.idle"]),
     ("gang-idle", true, &["gang.skew_ns.idle"]),
@@ -41,6 +41,8 @@ const SCENARIOS: [(&str, bool, &[&str]); 27] = [
     ("pulse-tick-instr", false, &["pulse.tick_instr"]),
     ("pulse-thread-instr", false, &["pulse.thread_instr"]),
     ("pulse-mutex-handover-instr", false, &["pulse.mutex_handover_instr"]),
+    ("pulse-task-instr", false, &["pulse.task_instr"]),
+    ("pulse-task-direct-instr", false, &["pulse.task_direct_instr"]),
 ];
 
 /// The time of what [`SCENARIOS`] counts in instructions.
