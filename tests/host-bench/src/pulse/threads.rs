@@ -18,12 +18,12 @@ const LIVES: u32 = 20;
 
 /// Runs two on one processor, each with its place, 0 or 1; returns what the first one does.
 fn two<T: Send>(work: impl Fn(usize) -> T + Sync) -> T {
-    let processor = processors::allowed().next();
+    let processor = processors::allowed().next().expect("this thread runs on some processor");
     let (work, met) = (&work, &Barrier::new(2));
     thread::scope(|scope| {
         let [first, _second] = [0, 1].map(|place| {
             scope.spawn(move || {
-                processor.into_iter().for_each(processors::pin);
+                processors::pin(processor);
                 met.wait();
                 work(place)
             })
