@@ -9,7 +9,7 @@
 //!   scheduler a preempted context thus looks like any other.
 
 mod context;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", feature = "cell"))]
 pub(crate) mod fault;
 #[cfg(feature = "std")]
 pub(crate) mod fiber;

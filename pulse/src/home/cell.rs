@@ -14,8 +14,8 @@ use crate::MAX_HARTS;
 use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
-use crate::scheduler::Scheduler;
-use crate::switch::{self, Context, Stack};
+use crate::scheduler::{Fault, FaultKind, Scheduler};
+use crate::switch::{self, Context, Stack, fault};
 
 /// When a tick came where it could not interrupt, it is tried again after so many ns.
 const RETRY_NS: u64 = 20_000;
@@ -53,6 +53,7 @@ pub fn run(hart: u32, shape: Shape, scheduler: &dyn Scheduler, main: impl FnOnce
         switch::become_hart(Some(machine.hart(0)), 1);
         events::on_tick(|registers| on_event(registers, event::TICK));
         events::on_notification(|registers| on_event(registers, event::NOTIFY));
+        events::on_fault(on_fault);
         // What it is woken for it finds by itself.
         events::on_wake(|registers| on_event(registers, 0));
         scheduler.ready(machine.hart(0), Context::new(main).expect("the first context has a stack"));
@@ -89,6 +90,27 @@ fn on_event(registers: &mut Registers, events: u32) {
     if !unsafe { switch::preempt(hart, &mut registers.rip, &mut registers.rsp, flags) } {
         events::set_tick(time::now() + RETRY_NS);
     }
+}
+
+/// Vectors of faults for which an address in memory is to blame (Intel SDM volume 3, section 6.15): stack segment, general protection, page, alignment.
+const MEMORY_FAULTS: [u64; 4] = [12, 13, 14, 17];
+
+/// On the event stack: what runs has done what it may not. A context ends, unless it masks events: it may hold a lock, and others would wait for it for ever if only the context
+/// ended. Then, and where no context runs, the fault is the cell's end.
+fn on_fault(registers: &mut Registers) {
+    let events::Fault { vector, address, .. } = events::fault();
+    let Some(hart) = switch::current().filter(|hart| switch::masked() == 0 && switch::running(hart).is_some()) else {
+        // The instruction is tried again, and the kernel reports the cell.
+        return events::give_up_faults();
+    };
+    let kind = match vector {
+        14 if fault::running_stack_is_near(hart, address as usize, GUARD_BYTES as usize) => FaultKind::StackOverflow,
+        vector if MEMORY_FAULTS.contains(&vector) => FaultKind::Memory,
+        _ => FaultKind::Instruction,
+    };
+    let address = if vector == 14 { address } else { registers.rip };
+    // SAFETY: a context runs, with events not masked, and it never goes on.
+    (registers.rip, registers.rsp) = unsafe { fault::abandon(hart, Fault { address, kind }) };
 }
 
 /// The home.

@@ -83,7 +83,6 @@ pub(crate) enum Status {
     /// It was given to this closure, on its own stack.
     Suspended(*mut dyn FnMut(Context)),
     Finished,
-    #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "the kernel does not tell cells of faults yet"))]
     Faulted(Fault),
 }
 

@@ -1,4 +1,4 @@
-//! Ending a context by a fault. Only where the system tells of faults: the kernel does not tell cells yet.
+//! Ending a context by a fault.
 
 use core::arch::naked_asm;
 use core::sync::atomic::Ordering;
