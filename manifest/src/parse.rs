@@ -1,5 +1,6 @@
 //! Reading the TOML text. Every mistake is collected with its place; `value` knows the kinds of values, `policy` the policies.
 
+mod broker;
 mod channel;
 mod policy;
 mod value;
@@ -40,13 +41,18 @@ pub fn parse(text: &str, file_name: &str) -> Result<System, Vec<Mistake>> {
 
 /// The whole file. `None` only if a mistake was noted, as for all readers here.
 fn system(mistakes: &mut Mistakes<'_>, document: &DeTable<'_>) -> Option<System> {
-    let top = Section::new(mistakes, document, 0..0, "a manifest", &["system", "root", "cell", "channel"]);
+    let top = Section::new(mistakes, document, 0..0, "a manifest", &["system", "root", "broker", "cell", "channel"]);
     let header = top.required(mistakes, "system").and_then(|value| table(mistakes, value, "[system]"));
     let root = match top.get("root") {
         Some(value) => table(mistakes, value, "[root]").and_then(|root| read_root(mistakes, root, value.span())),
         None => Some(Root::default()),
     };
+    let broker = top.get("broker").and_then(|value| {
+        let table = table(mistakes, value, "[broker]")?;
+        broker::read(mistakes, table, value.span(), root.as_ref())
+    });
     let cells = read_cells(mistakes, &top);
+    check_needs(mistakes, top.get("broker").is_some(), &cells);
     if let Some(root) = &root {
         check_conflicts(mistakes, root, &cells);
     }
@@ -70,7 +76,19 @@ fn system(mistakes: &mut Mistakes<'_>, document: &DeTable<'_>) -> Option<System>
     let activation = header.choice(mistakes, "activation", &choices);
     let cells = cells.into_iter().map(|placed| placed.cell).collect();
     let (name, root) = (name?, root?);
-    Some(System { name, about, slice_ns, tolerance_ns, run_for_ns, status_ns, activation, root, cells, channels })
+    Some(System {
+        name,
+        about,
+        slice_ns,
+        tolerance_ns,
+        run_for_ns,
+        status_ns,
+        activation,
+        root,
+        broker,
+        cells,
+        channels,
+    })
 }
 
 fn read_root(mistakes: &mut Mistakes<'_>, root: &DeTable<'_>, place: Range<usize>) -> Option<Root> {
@@ -92,6 +110,7 @@ fn read_root(mistakes: &mut Mistakes<'_>, root: &DeTable<'_>, place: Range<usize
 struct Placed {
     cell: Cell,
     policy_place: Range<usize>,
+    needs_place: Range<usize>,
 }
 
 fn read_cells(mistakes: &mut Mistakes<'_>, top: &Section<'_, '_>) -> Vec<Placed> {
@@ -121,7 +140,20 @@ fn read_cell(
     place: Range<usize>,
     names: &mut Vec<String>,
 ) -> Option<Placed> {
-    let known = ["name", "program", "threads", "memory", "stack", "policy", "args", "expect", "no-missed", "restart"];
+    let known = [
+        "name",
+        "program",
+        "threads",
+        "memory",
+        "stack",
+        "policy",
+        "args",
+        "expect",
+        "no-missed",
+        "restart",
+        "needs",
+        "offers",
+    ];
     let cell = Section::new(mistakes, table, place.clone(), "[[cell]]", &known);
     let name_value = cell.required(mistakes, "name");
     let name = name_value.and_then(|value| value::name(mistakes, value, limits::NAME_MAX));
@@ -152,6 +184,10 @@ fn read_cell(
     let no_missed = cell.flag(mistakes, "no-missed");
     let restart = cell.flag(mistakes, "restart");
 
+    let needs_value = cell.get("needs");
+    let needs = needs_value.and_then(|value| broker::read_needs(mistakes, value, threads.as_ref(), policy));
+    let offers_per_s = cell.get("offers").and_then(|value| broker::offers(mistakes, value)).unwrap_or(0);
+
     let harts = if let Some(Threads::List(list)) = &threads { list.len() as u64 } else { 1 };
     let stacks = harts * (stack_bytes + limits::EVENT_STACK_BYTES);
     if stacks >= memory_bytes {
@@ -161,9 +197,36 @@ fn read_cell(
             .add(&place, format!("the stacks alone take {stacks}, so {memory} cannot be enough; give more `memory`"));
     }
     let policy_place = policy_value.map_or(0..0, Spanned::span);
+    let needs_place = needs_value.map_or(0..0, Spanned::span);
     let (name, program, threads, policy) = (name?, program?, threads?, policy?);
-    let cell = Cell { name, program, threads, memory_bytes, stack_bytes, policy, args, expect, no_missed, restart };
-    Some(Placed { cell, policy_place })
+    let cell = Cell {
+        name,
+        program,
+        threads,
+        memory_bytes,
+        stack_bytes,
+        policy,
+        args,
+        expect,
+        no_missed,
+        restart,
+        needs,
+        offers_per_s,
+    };
+    Some(Placed { cell, policy_place, needs_place })
+}
+
+fn check_needs(mistakes: &mut Mistakes<'_>, has_broker: bool, cells: &[Placed]) {
+    let names: Vec<&str> = cells.iter().map(|placed| placed.cell.name.as_str()).collect();
+    let offers = cells.iter().filter(|placed| placed.cell.offers_per_s > 0).map(|placed| placed.cell.name.as_str());
+    let needy = || cells.iter().filter_map(|placed| Some((placed, placed.cell.needs.as_ref()?)));
+    let together: Vec<_> = needy()
+        .map(|(placed, _)| (placed.cell.name.as_str(), &placed.cell.threads, placed.needs_place.clone()))
+        .collect();
+    let contracts: Vec<_> = needy()
+        .flat_map(|(placed, needs)| needs.contracts.iter().map(|rate| (rate, placed.needs_place.clone())))
+        .collect();
+    broker::check(mistakes, has_broker, &together, &contracts, &names, &offers.collect::<Vec<_>>());
 }
 
 fn check_conflicts(mistakes: &mut Mistakes<'_>, root: &Root, cells: &[Placed]) {
@@ -171,7 +234,7 @@ fn check_conflicts(mistakes: &mut Mistakes<'_>, root: &Root, cells: &[Placed]) {
     let mut claims = Vec::from([Claim { name: "root", threads: &root_threads, policy: root.policy }]);
     // Those that fit beside each other: what does not fit is reported once, and not again with every cell after it.
     let mut fitting = claims.clone();
-    for Placed { cell, policy_place } in cells {
+    for Placed { cell, policy_place, .. } in cells {
         let claim = Claim { name: &cell.name, threads: &cell.threads, policy: cell.policy };
         let conflict = claims.iter().find_map(|earlier| conflict(&claim, earlier));
         match conflict.or_else(|| overload(&claim, &fitting)) {

@@ -16,11 +16,13 @@ extern crate abi;
 #[cfg(not(test))]
 use cell::abi;
 
+pub mod allocate;
 pub mod command;
 pub mod counters;
 pub mod gang_log;
 pub mod histogram;
 pub mod image;
+pub mod measure;
 pub mod promise;
 pub mod refusal;
 pub mod table;
