@@ -15,6 +15,10 @@ pub enum Command {
     Cells,
     /// The plan in force.
     Plan,
+    /// How the broker works and what it has done.
+    Broker,
+    /// Why the cells have what they have.
+    Why,
     /// The end of a cell.
     Kill(String),
     /// A notification to a cell.
@@ -26,10 +30,12 @@ pub enum Command {
 }
 
 /// What `help` says.
-pub const HELP: [&str; 6] = [
+pub const HELP: [&str; 8] = [
     "help         this list",
     "cells        each cell: its hardware threads, state, time and progress",
     "plan         the plan in force",
+    "broker       the broker: its optimizer, what it has done, what each cell needs and has",
+    "why          why each cell has what it has: what was seen, what is expected",
     "kill NAME    stops a cell and takes back all that it has",
     "notify NAME  sends a cell a notification, which wakes it if it is idle",
     "quit         the summary, then the end",
@@ -44,11 +50,15 @@ impl Command {
             ("help" | "?", None, None) => Self::Help,
             ("cells", None, None) => Self::Cells,
             ("plan", None, None) => Self::Plan,
+            ("broker", None, None) => Self::Broker,
+            ("why", None, None) => Self::Why,
             ("quit" | "exit", None, None) => Self::Quit,
             ("kill", Some(name), None) => Self::Kill(name.to_string()),
             ("notify", Some(name), None) => Self::Notify(name.to_string()),
             (word @ ("kill" | "notify"), ..) => Self::Mistake(alloc::format!("say which cell: {word} NAME")),
-            (word @ ("help" | "cells" | "plan" | "quit"), ..) => Self::Mistake(alloc::format!("`{word}` stands alone")),
+            (word @ ("help" | "cells" | "plan" | "broker" | "why" | "quit"), ..) => {
+                Self::Mistake(alloc::format!("`{word}` stands alone"))
+            }
             (word, ..) => Self::Mistake(alloc::format!("there is no command `{}`; try `help`", word.escape_debug())),
         };
         Some(command)

@@ -17,13 +17,16 @@ extern crate abi;
 use cell::abi;
 
 pub mod allocate;
+pub mod broker;
 pub mod command;
 pub mod counters;
 pub mod gang_log;
 pub mod histogram;
 pub mod image;
 pub mod measure;
+pub mod plugged;
 pub mod promise;
+pub mod reaction;
 pub mod refusal;
 pub mod table;
 pub mod verdict;

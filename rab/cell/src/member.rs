@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::archive::Archive;
 use crate::gang_log::GangLog;
 use crate::loader;
+use crate::measure::Reading;
 use crate::promise::Claim;
 use crate::verdict::{Fate, Outcome};
 
@@ -97,6 +98,8 @@ impl Member {
             expect: manifest::Expect::Run,
             no_missed: false,
             restart: false,
+            needs: None,
+            offers_per_s: 0,
         };
         let mut member = Self { phase: Phase::Running(Handle::OWN_CELL), fate: Fate::Running, ..Self::new(spec, 1) };
         member.observe();
@@ -224,6 +227,13 @@ impl Member {
     #[must_use]
     pub fn heartbeats(&self) -> u64 {
         self.past.heartbeats.wrapping_add(self.status.heartbeats)
+    }
+
+    /// What the kernel has counted in this life.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        let CellStatus { heartbeats, time_ns, lent_ns, borrowed_ns, .. } = self.status;
+        Reading { heartbeats, used_ns: (time_ns + lent_ns).saturating_sub(borrowed_ns) }
     }
 
     /// For the verdict.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use manifest::Policy;
 
 /// A gang's place in a plan.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Its hardware threads, a bit each.
     pub threads: u64,

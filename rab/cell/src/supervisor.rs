@@ -1,5 +1,7 @@
 //! The root cell's main loop.
 
+mod steering;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,9 +13,11 @@ use cell::{calls, hart, time};
 use manifest::{Activation, Expect, Policy, System};
 
 use crate::archive::Archive;
+use crate::broker::{Broker, Change};
 use crate::command::{Command, HELP, LineReader};
 use crate::connector::Connector;
 use crate::member::{LogBuffer, Member, Phase};
+use crate::plugged::{self, Find};
 use crate::report::{self, Live};
 use crate::table::quoted;
 use crate::verdict::{self, Fate};
@@ -39,7 +43,12 @@ const LAST_WORDS: u64 = 10_000_000_000;
 
 /// Runs the system of the boot archive to its end, and switches the machine off.
 pub fn run(_hart: u32) {
-    let code = match Supervisor::start() {
+    run_with(plugged::shipped);
+}
+
+/// The same, for a root program that brings optimizers of its own.
+pub fn run_with(optimizers: Find) {
+    let code = match Supervisor::start(optimizers) {
         Ok(mut supervisor) => {
             supervisor.serve();
             u64::from(!supervisor.finish())
@@ -78,14 +87,17 @@ pub struct Supervisor {
     log_buffer: LogBuffer,
     connector: Connector,
     quitting: bool,
+    broker: Option<Broker>,
+    /// What the broker decided and the kernel has not accepted yet.
+    change: Option<Change>,
 }
 
 impl Supervisor {
     /// Reads the archive, shows the machine and the cells, loads them and commits the first plan. A cell that cannot be loaded is reported and left out.
     ///
     /// # Errors
-    /// A sentence, if there is no readable manifest, no cell can be started, or the plan is refused.
-    pub fn start() -> Result<Self, String> {
+    /// A sentence, if there is no readable manifest, no cell can be started, the optimizer is unknown, or the plan is refused.
+    pub fn start(optimizers: Find) -> Result<Self, String> {
         let info = calls::machine_info().map_err(|error| format!("the machine does not describe itself: {error}"))?;
         say!("@tess first-cell boot_ns={}", info.boot_ns);
         let archive = Archive::open(&info)?;
@@ -94,12 +106,13 @@ impl Supervisor {
         say!("{}: {}", system.name, system.about);
         report::machine(&info).iter().for_each(|line| say!("{line}"));
         let root = Member::root(&system.root);
-        let members = system.cells.iter().map(|cell| {
+        let mut broker = steering::broker(&system, &info, optimizers)?;
+        let members = system.cells.iter().enumerate().map(|(place, cell)| {
             let mask = cell.threads.resolve(info.hardware_threads);
             let mut member = Member::new(cell.clone(), mask.unwrap_or(0));
-            match mask {
-                Ok(_) => member.load(&archive, time::now()),
-                Err(error) => member.fate = Fate::NotStarted(error.to_string()),
+            match mask.map_err(|error| error.to_string()).and_then(|_| steering::admit(&mut broker, place)) {
+                Ok(()) => member.load(&archive, time::now()),
+                Err(reason) => member.fate = Fate::NotStarted(reason),
             }
             member
         });
@@ -136,7 +149,10 @@ impl Supervisor {
             log_buffer: LogBuffer::default(),
             connector: Connector::default(),
             quitting: false,
+            broker,
+            change: None,
         };
+        supervisor.steer();
         supervisor.commit_first_plan()?;
         Ok(supervisor)
     }
@@ -152,6 +168,7 @@ impl Supervisor {
                 Err((error, header)) => return Err(self.describe_refusal(&error, &header)),
             }
         }
+        self.change_is_in_force();
         self.root = Member::root(&self.system.root);
         self.started_ns = time::now();
         self.live = Live::new(self.started_ns);
@@ -209,16 +226,8 @@ impl Supervisor {
             self.listen();
             self.observe(false);
             self.bury();
-            if self.plan_is_old {
-                match self.commit() {
-                    Err((error, header)) if !refusal::is_too_soon(&error) => {
-                        let refusal = self.describe_refusal(&error, &header);
-                        say!("{refusal}; the old plan stays in force.");
-                        self.plan_is_old = false;
-                    }
-                    _ => {}
-                }
-            }
+            self.steer();
+            self.renew_plan();
             self.connector.turn(self.members.iter().filter_map(Member::at));
             self.show_status();
             let (end, next) = self.window();
@@ -274,6 +283,7 @@ impl Supervisor {
             Command::Plan => {
                 report::plan(self.plan, &self.root, &self.members).iter().for_each(|line| say!("{line}"));
             }
+            Command::Broker | Command::Why => self.explain(&command),
             Command::Kill(name) => self.kill(&name),
             Command::Notify(name) => self.notify(&name),
             Command::Quit => self.quitting = true,
@@ -337,7 +347,7 @@ impl Supervisor {
     fn bury(&mut self) {
         let now = time::now();
         let mut reborn: Vec<String> = Vec::new();
-        for member in &mut self.members {
+        for (place, member) in self.members.iter_mut().enumerate() {
             if let Phase::Ending(handle) = member.phase {
                 let waited = now.saturating_sub(member.ended_ns) > LAST_WORDS;
                 if self.plan_is_old || (member.console_waiting() > 0 && !waited) {
@@ -358,7 +368,10 @@ impl Supervisor {
             }
             let again = member.spec.restart && matches!(member.fate, Fate::Exited(_) | Fate::Faulted(_));
             if again && member.phase == Phase::Gone && now >= member.started_ns.saturating_add(RESTART_INTERVAL) {
-                member.load(&self.archive, now);
+                match steering::admit(&mut self.broker, place) {
+                    Ok(()) => member.load(&self.archive, now),
+                    Err(reason) => member.fate = Fate::NotStarted(reason),
+                }
                 self.plan_is_old = true;
                 let name = &member.spec.name;
                 match &member.fate {
@@ -402,7 +415,7 @@ impl Supervisor {
         if self.system.root.args.split_whitespace().any(|word| word == "samples") {
             self.give_samples(&info, elapsed);
         }
-        let mut passed = true;
+        let mut passed = self.account_for_broker();
         for check in self.members.iter().flat_map(|member| verdict::checks(&member.outcome())) {
             passed &= check.pass;
             let (name, detail) = (quoted(&check.name), quoted(&check.detail));
