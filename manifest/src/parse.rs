@@ -179,7 +179,8 @@ fn read_cell(
     let policy_value = cell.required(mistakes, "policy");
     let policy = policy_value.and_then(|value| policy::read(mistakes, value));
     let args = cell.line(mistakes, "args", limits::ARGUMENTS_MAX);
-    let choices = [("run", Expect::Run), ("exit", Expect::Exit), ("fault", Expect::Fault)];
+    let choices =
+        [("run", Expect::Run), ("exit", Expect::Exit), ("fault", Expect::Fault), ("refused", Expect::Refused)];
     let expect = cell.choice(mistakes, "expect", &choices);
     let no_missed = cell.flag(mistakes, "no-missed");
     let restart = cell.flag(mistakes, "restart");
@@ -237,9 +238,12 @@ fn check_conflicts(mistakes: &mut Mistakes<'_>, root: &Root, cells: &[Placed]) {
     for Placed { cell, policy_place, .. } in cells {
         let claim = Claim { name: &cell.name, threads: &cell.threads, policy: cell.policy };
         let conflict = claims.iter().find_map(|earlier| conflict(&claim, earlier));
-        match conflict.or_else(|| overload(&claim, &fitting)) {
+        // How much time a cell with needs gets is for the broker to say.
+        let is_promised = cell.needs.is_none();
+        match conflict.or_else(|| overload(&claim, &fitting).filter(|_| is_promised)) {
             Some(message) => mistakes.add(policy_place, message),
-            None => fitting.push(claim),
+            None if is_promised => fitting.push(claim),
+            None => {}
         }
         claims.push(claim);
     }

@@ -262,6 +262,8 @@ pub enum Expect {
     Exit,
     /// Is stopped by the kernel.
     Fault,
+    /// Is not admitted by the broker, and does not start.
+    Refused,
 }
 
 #[cfg(test)]

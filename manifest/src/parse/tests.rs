@@ -75,7 +75,7 @@ fn each_mistake_is_reported_with_its_place_and_what_would_be_right() {
         ("policy = \"dedicted\"", "s.toml:5:10: \"dedicted\" is not a policy; did you mean `dedicated`?"),
         (
             "policy = \"best-effort\"\nexpect = \"crash\"",
-            "s.toml:6:10: `expect` cannot be \"crash\"; there are: run, exit, fault",
+            "s.toml:6:10: `expect` cannot be \"crash\"; there are: run, exit, fault, refused",
         ),
         (
             "policy = \"best-effort\"\nharts = 2",

@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use manifest::{Nanoseconds, System};
+use manifest::{Nanoseconds, Policy, System};
 use rab_core::admission::{Contract, Ledger, Reason, Refusal, Request, ServiceId};
 use rab_core::control::{Controller, Outcome};
 use rab_core::{Amounts, CellId, Goals, Machine, Needs, Resource};
@@ -43,7 +43,7 @@ struct Part {
     id: Option<CellId>,
     /// While it runs.
     meter: Option<Meter>,
-    /// What the plan in force gives it, in quanta.
+    /// What it has, in quanta: at first, and when it starts again, as much as its policy and the others' say.
     share: u32,
     late_ns: u64,
 }
@@ -82,6 +82,7 @@ pub struct Broker {
     refusals: u64,
     failures: u64,
     last_change: String,
+    last_failure: Option<String>,
     /// How fast it is.
     pub reaction: Reaction,
 }
@@ -112,6 +113,7 @@ impl Broker {
             // The manifest's limits leave room; a service without it would be one that nobody has a contract with.
             let _ = ledger.offer(Contract { service: ServiceId(place as u16), per_s: cell.offers_per_s });
         }
+        let rivals = claims.clone();
         let parts = with.into_iter().zip(claims).filter_map(|(place, claim)| {
             let cell = &system.cells[place];
             let spec_needs = cell.needs.clone()?;
@@ -120,6 +122,7 @@ impl Broker {
                 Some(Contract { service: ServiceId(service(&rate.service)? as u16), per_s: rate.per_s })
             });
             let most = claim.threads.count_ones() * spec.quanta;
+            let share = initial(&claim, &rivals, capacity, most);
             Some(Part {
                 name: cell.name.clone(),
                 place,
@@ -131,7 +134,7 @@ impl Broker {
                 claim,
                 id: None,
                 meter: None,
-                share: 0,
+                share,
                 late_ns: 0,
             })
         });
@@ -153,6 +156,7 @@ impl Broker {
             refusals: 0,
             failures: 0,
             last_change: String::new(),
+            last_failure: None,
             reaction: Reaction::new(&system.root.args),
             spec: spec.clone(),
         }
@@ -207,7 +211,8 @@ impl Broker {
         let Some(part) = self.parts.iter_mut().find(|part| part.place == place) else { return };
         match (is_running, part.id, part.meter) {
             (true, Some(id), None) => {
-                let has = Amounts::threads(part.share);
+                let has = Amounts::threads(part.share).most(part.needs.minimum).least(part.needs.desired);
+                part.share = has[Resource::Threads];
                 // It was admitted, so its needs are consistent, it is new, and there is room.
                 if self.controller.join(id, part.needs, has).is_ok() {
                     part.meter = Some(Meter::new(part.spec.target, now_ns, reading));
@@ -218,7 +223,7 @@ impl Broker {
                 self.controller.leave(id);
                 self.ledger.release(id);
                 part.late_ns += meter.map_or(0, |meter| meter.late_ns);
-                (part.id, part.meter, part.share) = (None, None, 0);
+                (part.id, part.meter) = (None, None);
                 self.something_happened |= meter.is_some();
             }
             _ => {}
@@ -251,7 +256,7 @@ impl Broker {
         self.something_happened || now_ns >= self.next_decision_ns
     }
 
-    /// Decides. Costs what the optimizer takes, which its steps bound. None if everything stays as it is.
+    /// Decides. Costs what the optimizer takes, which its steps bound. What changes, if anything does, and why the optimizer failed, if it did and not in the same way as last time.
     pub fn decide(&mut self, now_ns: u64) -> (Option<Change>, Option<String>) {
         self.next_decision_ns = (now_ns / self.spec.period_ns + 1) * self.spec.period_ns;
         self.something_happened = false;
@@ -263,6 +268,9 @@ impl Broker {
             _ => decision.failure.map(|reason| self.named(&format!("{reason}"))),
         };
         self.failures += u64::from(failure.is_some());
+        // The same failure again is counted and not told.
+        let is_known = core::mem::replace(&mut self.last_failure, failure.clone()) == failure;
+        let failure = failure.filter(|_| !is_known);
         if decision.outcome != Outcome::Changed {
             return (None, failure);
         }
@@ -418,6 +426,17 @@ impl Broker {
     pub fn changes(&self) -> u64 {
         self.changes
     }
+}
+
+/// What a policy alone gives a cell, in quanta, of which it can have at most so many.
+fn initial(claim: &Claim, rivals: &[Claim], capacity: u32, most: u32) -> u32 {
+    let weight = |claim: &Claim| if let Policy::BestEffort { weight } = claim.policy { u64::from(weight) } else { 0 };
+    let (of, whole, all) = match claim.policy {
+        Policy::EventTriggered { period_ns, budget_ns } => (budget_ns, period_ns, most),
+        _ => (weight(claim), rivals.iter().map(weight).sum(), capacity),
+    };
+    let quanta = u128::from(of) * u128::from(all) / u128::from(whole.max(1));
+    u32::try_from(quanta).unwrap_or(u32::MAX).min(most)
 }
 
 /// What a cell needs, in quanta, of which it can use at most so many.

@@ -1,5 +1,7 @@
 //! How fast the broker is: for instants at which the load is known to change, when a new plan was in force, and when nobody was late any more.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Decisions whose cost is kept, at most.
@@ -20,11 +22,24 @@ pub struct Reaction {
     costs: Vec<u64>,
     most_periods: Option<u64>,
     most_settling: Option<u64>,
+    late_most_ms: Option<u64>,
+    late_least_ms: Option<u64>,
+}
+
+/// Something that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// What.
+    pub name: &'static str,
+    /// Whether it is so.
+    pub holds: bool,
+    /// What was expected and what was seen.
+    pub detail: String,
 }
 
 impl Reaction {
     /// Reads the root cell's arguments: `load-changes=NS,NS,...` are instants of the timebase; `reaction=N` and `settling=N` are the periods within which a new plan is to be in force, and within which
-    /// nobody is to be late any more.
+    /// nobody is to be late any more; `late-most=MS` and `late-least=MS` are bounds of the time for which cells were late, summed over cells.
     #[must_use]
     pub fn new(args: &str) -> Self {
         let value = |key: &str| {
@@ -35,7 +50,14 @@ impl Reaction {
         let instants = value("load-changes").into_iter().flat_map(|list| list.split(','));
         let loads = instants.filter_map(|instant| instant.parse().ok());
         let loads = loads.map(|at_ns| Load { at_ns, plan_ns: None, late_until_ns: None }).collect();
-        Self { loads, costs: Vec::new(), most_periods: number("reaction"), most_settling: number("settling") }
+        Self {
+            loads,
+            costs: Vec::new(),
+            most_periods: number("reaction"),
+            most_settling: number("settling"),
+            late_most_ms: number("late-most"),
+            late_least_ms: number("late-least"),
+        }
     }
 
     fn present(&mut self, now_ns: u64) -> Option<&mut Load> {
@@ -79,20 +101,26 @@ impl Reaction {
         self.loads.iter().map(|load| load.late_until_ns.map_or(0, |late| late - load.at_ns))
     }
 
-    /// What was asked for of it: name, whether it holds, and what was seen. A change of load that was never answered does not hold.
+    /// What was asked for of it, when cells were late for so long in all. A change of load that was never answered does not hold.
     #[must_use]
-    pub fn checks(&self, period_ns: u64) -> Vec<(&'static str, bool, u64, u64)> {
+    pub fn checks(&self, period_ns: u64, late_ns: u64) -> Vec<Promise> {
         let periods = |ns: u64| ns.div_ceil(period_ns.max(1));
-        let slowest = self.loads.iter().map(|load| load.plan_ns.map_or(u64::MAX, |plan| periods(plan - load.at_ns)));
+        let answered = self.loads.iter().map(|load| load.plan_ns.map_or(u64::MAX, |plan| periods(plan - load.at_ns)));
+        let answered = answered.max().unwrap_or(0);
         let settled = self.until_settled_ns().map(periods).max().unwrap_or(0);
-        let plan = self
-            .most_periods
-            .map(|most| (most, slowest.max().unwrap_or(0)))
-            .map(|(most, seen)| ("each change of load is answered by a plan", seen <= most, most, seen));
-        let target = self
-            .most_settling
-            .map(|most| ("after each change of load targets are met again", settled <= most, most, settled));
-        plan.into_iter().chain(target).collect()
+        let late_ms = late_ns / 1_000_000;
+        let mut checks = Vec::new();
+        let mut check = |name, asked: Option<u64>, holds: fn(u64, u64) -> bool, seen: u64, unit: &str| {
+            let Some(asked) = asked else { return };
+            let detail = format!("asked for {asked} {unit}, saw {seen}");
+            checks.push(Promise { name, holds: holds(seen, asked), detail });
+        };
+        let at_most = |seen, asked| seen <= asked;
+        check("each change of load is answered by a plan", self.most_periods, at_most, answered, "periods");
+        check("after each change of load targets are met again", self.most_settling, at_most, settled, "periods");
+        check("cells are late for no longer", self.late_most_ms, at_most, late_ms, "ms");
+        check("cells are late at least as long", self.late_least_ms, |seen, asked| seen >= asked, late_ms, "ms");
+        checks
     }
 }
 
@@ -102,6 +130,10 @@ mod tests {
 
     fn reaction() -> Reaction {
         Reaction::new("samples load-changes=100,300 reaction=2 settling=5")
+    }
+
+    fn held(reaction: &Reaction, period_ns: u64) -> Vec<bool> {
+        reaction.checks(period_ns, 0).iter().map(|check| check.holds).collect()
     }
 
     #[test]
@@ -115,15 +147,22 @@ mod tests {
         }
         assert_eq!(reaction.until_plan_ns().collect::<Vec<_>>(), [15, 20]);
         assert_eq!(reaction.until_settled_ns().collect::<Vec<_>>(), [40, 0]);
-        assert!(reaction.checks(10).iter().all(|check| check.1), "{:?}", reaction.checks(10));
-        assert_eq!(reaction.checks(5).iter().map(|check| check.1).collect::<Vec<_>>(), [false, false]);
+        assert_eq!(held(&reaction, 10), [true, true]);
+        assert_eq!(held(&reaction, 5), [false, false]);
     }
 
     #[test]
     fn a_change_that_nobody_answers_is_not_met() {
         let mut reaction = reaction();
         reaction.changed(110);
-        assert_eq!(reaction.checks(10).iter().map(|check| check.1).collect::<Vec<_>>(), [false, true]);
-        assert!(Reaction::new("samples").checks(10).is_empty());
+        assert_eq!(held(&reaction, 10), [false, true]);
+        assert!(held(&Reaction::new("samples"), 10).is_empty());
+    }
+
+    #[test]
+    fn how_long_cells_are_late_is_bounded_on_both_sides() {
+        let holds = |args, late_ms: u64| Reaction::new(args).checks(1, late_ms * 1_000_000)[0].holds;
+        assert!(holds("late-most=5", 5) && !holds("late-most=5", 6));
+        assert!(holds("late-least=5", 5) && !holds("late-least=5", 4));
     }
 }

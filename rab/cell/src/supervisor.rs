@@ -253,7 +253,8 @@ impl Supervisor {
     fn is_over(&self) -> bool {
         let now = time::now();
         let time_is_up = self.system.run_for_ns.is_some_and(|limit| now.saturating_sub(self.started_ns) >= limit);
-        let mut awaited = self.members.iter().filter(|member| member.spec.expect != Expect::Run).peekable();
+        let mut awaited =
+            self.members.iter().filter(|member| matches!(member.spec.expect, Expect::Exit | Expect::Fault)).peekable();
         let is_test = awaited.peek().is_some();
         let all_seen = awaited.all(|member| {
             member.phase == Phase::Gone && !member.spec.restart && now.saturating_sub(member.ended_ns) >= AFTERMATH

@@ -1,7 +1,8 @@
 //! An application with phases: it always has work, and how much a heartbeat takes changes over time. The broker sees only the heartbeats. Every hart works by itself, so two are twice as fast.
 //!
 //! Arguments: `work=N`, multiplications for a heartbeat (default 10000); `phases=MS:PERCENT,...`, from which instant of the timebase on a heartbeat takes how much of that
-//! (default always 100); `cycle=MS`, after which the phases begin again (default never).
+//! (default always 100); `cycle=MS`, after which the phases begin again (default never); `until=MS`, when the cell
+//! ends (default never).
 
 #![no_std]
 #![no_main]
@@ -49,8 +50,9 @@ impl Schedule {
 fn main(number: u32) {
     let schedule = Schedule::from_arguments();
     let work = arguments::number("work", 10_000);
+    let until_ns = arguments::number("until", u64::MAX).saturating_mul(1_000_000);
     let mut value = u64::from(number);
-    loop {
+    while time::now() < until_ns {
         for step in 0..work * schedule.percent() / 100 {
             value = black_box(value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
             if step % 64 == 0 {
