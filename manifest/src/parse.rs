@@ -121,7 +121,19 @@ fn read_cell(
     place: Range<usize>,
     names: &mut Vec<String>,
 ) -> Option<Placed> {
-    let known = ["name", "program", "threads", "memory", "stack", "policy", "args", "expect", "no-missed", "restart"];
+    let known = [
+        "name",
+        "program",
+        "threads",
+        "most-harts",
+        "memory",
+        "stack",
+        "policy",
+        "args",
+        "expect",
+        "no-missed",
+        "restart",
+    ];
     let cell = Section::new(mistakes, table, place.clone(), "[[cell]]", &known);
     let name_value = cell.required(mistakes, "name");
     let name = name_value.and_then(|value| value::name(mistakes, value, limits::NAME_MAX));
@@ -142,6 +154,7 @@ fn read_cell(
         Some(value) => value::threads(mistakes, value),
         None => Some(Threads::All),
     };
+    let most_harts = cell.get("most-harts").and_then(|value| read_most_harts(mistakes, value, threads.as_ref()));
     let memory_bytes = cell.size(mistakes, "memory", 16 << 20, &limits::MEMORY_BYTES);
     let stack_bytes = cell.size(mistakes, "stack", 64 << 10, &limits::STACK_BYTES);
     let policy_value = cell.required(mistakes, "policy");
@@ -153,6 +166,7 @@ fn read_cell(
     let restart = cell.flag(mistakes, "restart");
 
     let harts = if let Some(Threads::List(list)) = &threads { list.len() as u64 } else { 1 };
+    let harts = most_harts.map_or(harts, u64::from);
     let stacks = harts * (stack_bytes + limits::EVENT_STACK_BYTES);
     if stacks >= memory_bytes {
         let place = cell.get("memory").map_or(place, Spanned::span);
@@ -162,8 +176,46 @@ fn read_cell(
     }
     let policy_place = policy_value.map_or(0..0, Spanned::span);
     let (name, program, threads, policy) = (name?, program?, threads?, policy?);
-    let cell = Cell { name, program, threads, memory_bytes, stack_bytes, policy, args, expect, no_missed, restart };
+    let cell = Cell {
+        name,
+        program,
+        threads,
+        most_harts,
+        memory_bytes,
+        stack_bytes,
+        policy,
+        args,
+        expect,
+        no_missed,
+        restart,
+    };
     Some(Placed { cell, policy_place })
+}
+
+/// The most harts that a cell can have. Where it begins on all hardware threads, how many these are is for the machine to say.
+fn read_most_harts(
+    mistakes: &mut Mistakes<'_>,
+    value: &Spanned<DeValue<'_>>,
+    threads: Option<&Threads>,
+) -> Option<u32> {
+    let (least, last) = (limits::MOST_HARTS.start(), limits::MOST_HARTS.end());
+    let found = value::integer(value).and_then(|number| u32::try_from(number).ok());
+    let Some(found) = found.filter(|number| limits::MOST_HARTS.contains(number)) else {
+        mistakes
+            .add(&value.span(), format!("`most-harts` is a number from {least} to {last}, without quotation marks"));
+        return None;
+    };
+    if let Some(Threads::List(list)) = threads
+        && (found as usize) < list.len()
+    {
+        let begins = list.len();
+        mistakes.add(
+            &value.span(),
+            format!("the cell begins with {begins} harts, one on each of its `threads`, so `most-harts` is at least {begins}"),
+        );
+        return None;
+    }
+    Some(found)
 }
 
 fn check_conflicts(mistakes: &mut Mistakes<'_>, root: &Root, cells: &[Placed]) {
