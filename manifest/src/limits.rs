@@ -17,6 +17,9 @@ pub const CELLS_MAX: usize = 64;
 /// Hardware threads that can be named.
 pub const THREADS_MAX: u32 = 64;
 
+/// The most harts that a cell can be given while it runs.
+pub const MOST_HARTS: RangeInclusive<u32> = 1..=THREADS_MAX;
+
 /// Memory comes in multiples of this many bytes.
 pub const PAGE_BYTES: u64 = 4096;
 

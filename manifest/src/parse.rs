@@ -144,6 +144,7 @@ fn read_cell(
         "name",
         "program",
         "threads",
+        "most-harts",
         "memory",
         "stack",
         "policy",
@@ -174,6 +175,7 @@ fn read_cell(
         Some(value) => value::threads(mistakes, value),
         None => Some(Threads::All),
     };
+    let most_harts = cell.get("most-harts").and_then(|value| read_most_harts(mistakes, value, threads.as_ref()));
     let memory_bytes = cell.size(mistakes, "memory", 16 << 20, &limits::MEMORY_BYTES);
     let stack_bytes = cell.size(mistakes, "stack", 64 << 10, &limits::STACK_BYTES);
     let policy_value = cell.required(mistakes, "policy");
@@ -190,6 +192,7 @@ fn read_cell(
     let offers_per_s = cell.get("offers").and_then(|value| broker::offers(mistakes, value)).unwrap_or(0);
 
     let harts = if let Some(Threads::List(list)) = &threads { list.len() as u64 } else { 1 };
+    let harts = most_harts.map_or(harts, u64::from);
     let stacks = harts * (stack_bytes + limits::EVENT_STACK_BYTES);
     if stacks >= memory_bytes {
         let place = cell.get("memory").map_or(place, Spanned::span);
@@ -204,6 +207,7 @@ fn read_cell(
         name,
         program,
         threads,
+        most_harts,
         memory_bytes,
         stack_bytes,
         policy,
@@ -228,6 +232,32 @@ fn check_needs(mistakes: &mut Mistakes<'_>, has_broker: bool, cells: &[Placed]) 
         .flat_map(|(placed, needs)| needs.contracts.iter().map(|rate| (rate, placed.needs_place.clone())))
         .collect();
     broker::check(mistakes, has_broker, &together, &contracts, &names, &offers.collect::<Vec<_>>());
+}
+
+/// The most harts that a cell can have. Where it begins on all hardware threads, how many these are is for the machine to say.
+fn read_most_harts(
+    mistakes: &mut Mistakes<'_>,
+    value: &Spanned<DeValue<'_>>,
+    threads: Option<&Threads>,
+) -> Option<u32> {
+    let (least, last) = (limits::MOST_HARTS.start(), limits::MOST_HARTS.end());
+    let found = value::integer(value).and_then(|number| u32::try_from(number).ok());
+    let Some(found) = found.filter(|number| limits::MOST_HARTS.contains(number)) else {
+        mistakes
+            .add(&value.span(), format!("`most-harts` is a number from {least} to {last}, without quotation marks"));
+        return None;
+    };
+    if let Some(Threads::List(list)) = threads
+        && (found as usize) < list.len()
+    {
+        let begins = list.len();
+        mistakes.add(
+            &value.span(),
+            format!("the cell begins with {begins} harts, one on each of its `threads`, so `most-harts` is at least {begins}"),
+        );
+        return None;
+    }
+    Some(found)
 }
 
 fn check_conflicts(mistakes: &mut Mistakes<'_>, root: &Root, cells: &[Placed]) {

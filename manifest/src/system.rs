@@ -103,6 +103,9 @@ pub struct Cell {
     pub program: String,
     /// Where it runs: one hart on each of these.
     pub threads: Threads,
+    /// The most harts that it can have while it runs, where it takes part in the resize protocol: at least as many as it begins with ([`limits::MOST_HARTS`]). Their stacks are
+    /// paid from its memory. Without it the cell is of fixed size.
+    pub most_harts: Option<u32>,
     /// The memory that it may use, in bytes, page tables and stacks included.
     pub memory_bytes: u64,
     /// Each hart's first stack, in bytes.

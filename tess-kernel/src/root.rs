@@ -40,7 +40,7 @@ pub(crate) fn launch(cpu: &mut Cpu, range: Range, archive: &'static [u8]) -> Res
         .data();
     let mut name = [0; abi::call::NAME_MAX];
     name[..4].copy_from_slice(b"root");
-    let cell = cells::create(cpu, name, 1, QUOTA).map_err(|_| "there is not enough memory")?;
+    let cell = cells::create(cpu, name, [1, 1], QUOTA).map_err(|_| "there is not enough memory")?;
     assert_eq!(cell.slot, start::ROOT, "the root cell is the first");
     let entry = load(cpu, cell, program)?;
     let memory = |error: Error| {

@@ -91,6 +91,7 @@ impl Member {
             name: String::from("root"),
             program: root.program.clone(),
             threads: manifest::Threads::List([0].to_vec()),
+            most_harts: None,
             memory_bytes: 0,
             stack_bytes: 0,
             policy: root.policy,

@@ -14,6 +14,7 @@ fn cell(name: &str, needs: Option<manifest::Needs>) -> Cell {
         name: name.to_string(),
         program: name.to_string(),
         threads: Threads::List([0].to_vec()),
+        most_harts: None,
         memory_bytes: 1 << 20,
         stack_bytes: 1 << 16,
         policy: Policy::EventTriggered { period_ns: 20 * MS, budget_ns: 4 * MS },
