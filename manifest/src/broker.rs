@@ -6,7 +6,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Nanoseconds;
+use crate::{Nanoseconds, Threads};
 
 /// The optimizers that the root cell ships, by the names that it knows them by.
 pub const OPTIMIZERS: [&str; 5] = ["static", "fair", "utilisation", "pota", "pacora"];
@@ -22,6 +22,10 @@ pub struct Broker {
     pub samples: u32,
     /// Parts into which the time of a hardware thread is divided ([`crate::limits::QUANTA`]).
     pub quanta: u32,
+    /// The hardware threads that cells with `most-harts` can have.
+    pub threads: Threads,
+    /// How long a cell that is to have fewer harts has time to release them, in ns ([`crate::limits::NOTICE_NS`]).
+    pub notice_ns: u64,
     /// How far before its deadline a response is to come, in thousandths of the deadline ([`crate::limits::MARGIN`]).
     pub margin_permille: u32,
 }

@@ -74,6 +74,9 @@ pub const BULK_BYTES: u64 = 8 << 20;
 /// From one of the broker's decisions to the next one, in ns.
 pub const BROKER_PERIOD_NS: RangeInclusive<u64> = 1_000_000..=60_000_000_000;
 
+/// How long a cell has time to release harts that it is to lose, in ns.
+pub const NOTICE_NS: RangeInclusive<u64> = 1_000..=10_000_000_000;
+
 /// The broker's measurements of a cell in a period.
 pub const SAMPLES: RangeInclusive<u32> = 1..=100;
 

@@ -188,7 +188,7 @@ fn read_cell(
     let restart = cell.flag(mistakes, "restart");
 
     let needs_value = cell.get("needs");
-    let needs = needs_value.and_then(|value| broker::read_needs(mistakes, value, threads.as_ref(), policy));
+    let needs = needs_value.and_then(|value| broker::read_needs(mistakes, value, threads.as_ref(), most_harts, policy));
     let offers_per_s = cell.get("offers").and_then(|value| broker::offers(mistakes, value)).unwrap_or(0);
 
     let harts = if let Some(Threads::List(list)) = &threads { list.len() as u64 } else { 1 };
@@ -222,16 +222,12 @@ fn read_cell(
 }
 
 fn check_needs(mistakes: &mut Mistakes<'_>, has_broker: bool, cells: &[Placed]) {
-    let names: Vec<&str> = cells.iter().map(|placed| placed.cell.name.as_str()).collect();
-    let offers = cells.iter().filter(|placed| placed.cell.offers_per_s > 0).map(|placed| placed.cell.name.as_str());
-    let needy = || cells.iter().filter_map(|placed| Some((placed, placed.cell.needs.as_ref()?)));
-    let together: Vec<_> = needy()
-        .map(|(placed, _)| (placed.cell.name.as_str(), &placed.cell.threads, placed.needs_place.clone()))
-        .collect();
-    let contracts: Vec<_> = needy()
-        .flat_map(|(placed, needs)| needs.contracts.iter().map(|rate| (rate, placed.needs_place.clone())))
-        .collect();
-    broker::check(mistakes, has_broker, &together, &contracts, &names, &offers.collect::<Vec<_>>());
+    let all: Vec<&Cell> = cells.iter().map(|placed| &placed.cell).collect();
+    let with_needs = cells.iter().filter_map(|placed| {
+        let needs = placed.cell.needs.as_ref()?;
+        Some((&placed.cell, needs, placed.needs_place.clone()))
+    });
+    broker::check(mistakes, has_broker, &with_needs.collect::<Vec<_>>(), &all);
 }
 
 /// The most harts that a cell can have. Where it begins on all hardware threads, how many these are is for the machine to say.

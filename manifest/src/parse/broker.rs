@@ -8,14 +8,15 @@ use core::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::value::{Section, duration, hint, integer, kind, name, table};
+use super::value::{Section, duration, hint, integer, kind, name, table, threads};
 use crate::broker::{Broker, Needs, OPTIMIZERS, Rate, Target};
 use crate::mistake::Mistakes;
-use crate::{Policy, Root, Threads, limits};
+use crate::{Cell, Policy, Root, Threads, limits};
 
 const PERIOD_NS: u64 = 100_000_000;
 const SAMPLES: u32 = 5;
 const QUANTA: u32 = 16;
+const NOTICE_NS: u64 = 20_000_000;
 const MARGIN_PERMILLE: u32 = 50;
 const SLOPE_MILLI: u64 = 1_000;
 const WEIGHT: u32 = 1;
@@ -27,13 +28,15 @@ pub(super) fn read(
     place: Range<usize>,
     root: Option<&Root>,
 ) -> Option<Broker> {
-    let known = ["optimizer", "period", "samples", "quanta", "margin"];
+    let known = ["optimizer", "period", "samples", "quanta", "threads", "notice", "margin"];
     let section = Section::new(mistakes, table, place, "[broker]", &known);
     let value = section.required(mistakes, "optimizer");
     let optimizer = value.and_then(|value| optimizer(mistakes, value, root));
     let period_ns = section.duration(mistakes, "period", PERIOD_NS, &limits::BROKER_PERIOD_NS);
     let samples = section.get("samples").map_or(SAMPLES, |value| number(mistakes, value, &limits::SAMPLES, SAMPLES));
     let quanta = section.get("quanta").map_or(QUANTA, |value| number(mistakes, value, &limits::QUANTA, QUANTA));
+    let threads = section.get("threads").map_or(Some(Threads::All), |value| threads(mistakes, value));
+    let notice_ns = section.duration(mistakes, "notice", NOTICE_NS, &limits::NOTICE_NS);
     let margin = section.get("margin").map(|value| {
         let margin = milli(value).and_then(|margin| u32::try_from(margin).ok());
         let margin = margin.filter(|margin| limits::MARGIN.contains(margin));
@@ -43,7 +46,7 @@ pub(super) fn read(
         margin.unwrap_or(MARGIN_PERMILLE)
     });
     let margin_permille = margin.unwrap_or(MARGIN_PERMILLE);
-    Some(Broker { optimizer: optimizer?, period_ns, samples, quanta, margin_permille })
+    Some(Broker { optimizer: optimizer?, period_ns, samples, quanta, threads: threads?, notice_ns, margin_permille })
 }
 
 /// Any name, if the root cell runs a program that is not ours: it may know others.
@@ -57,11 +60,12 @@ fn optimizer(mistakes: &mut Mistakes<'_>, value: &Spanned<DeValue<'_>>, root: Op
     Some(found)
 }
 
-/// Reads a cell's `needs`. `threads` and `policy` are the cell's, where they could be read.
+/// Reads a cell's `needs`. `threads`, `most_harts` and `policy` are the cell's, where they could be read.
 pub(super) fn read_needs(
     mistakes: &mut Mistakes<'_>,
     value: &Spanned<DeValue<'_>>,
     threads: Option<&Threads>,
+    most_harts: Option<u32>,
     policy: Option<Policy>,
 ) -> Option<Needs> {
     let what = "`needs`";
@@ -74,9 +78,16 @@ pub(super) fn read_needs(
             "the broker gives a cell budgets or weights, so a cell with `needs` is event-triggered or best-effort",
         );
     }
+    if let (Some(_), Some(Policy::EventTriggered { .. })) = (most_harts, policy) {
+        mistakes.add(
+            &value.span(),
+            "a cell with `needs` and `most-harts` is best-effort: where it is and what it has there changes",
+        );
+    }
     let minimum = section.get("minimum").and_then(|value| threads_milli(mistakes, value, "minimum"));
     let desired = section.get("desired").and_then(|value| threads_milli(mistakes, value, "desired"));
-    let most = if let Some(Threads::List(list)) = threads { list.len() as u32 * 1000 } else { u32::MAX };
+    let harts = if let Some(Threads::List(list)) = threads { Some(list.len() as u32) } else { None };
+    let most = most_harts.or(harts).map_or(u32::MAX, |most| most * 1000);
     for (key, found) in [("minimum", minimum), ("desired", desired)] {
         if let (Some(value), Some(found)) = (section.get(key), found.filter(|found| *found > most)) {
             let (found, most) = (f64::from(found) / 1000.0, most / 1000);
@@ -116,42 +127,56 @@ pub(super) fn read_needs(
     })
 }
 
-/// What cells need together: notes cells without a broker, and cells that do not run where the others do.
+/// What cells need together: notes cells without a broker, cells whose shares could not be given where they are, and contracts with nobody.
 pub(super) fn check(
     mistakes: &mut Mistakes<'_>,
     has_broker: bool,
-    cells: &[(&str, &Threads, Range<usize>)],
-    contracts: &[(&Rate, Range<usize>)],
-    names: &[&str],
-    offers: &[&str],
+    cells: &[(&Cell, &Needs, Range<usize>)],
+    all: &[&Cell],
 ) {
-    if !has_broker && let Some((name, _, place)) = cells.first() {
+    if !has_broker && let Some((cell, _, place)) = cells.first() {
+        let name = &cell.name;
         mistakes.add(place, format!("`{name}` tells a broker what it needs, and there is none; add `[broker]`"));
     }
     if let Some((_, _, place)) = cells.get(limits::NEEDS_MAX) {
         mistakes.add(place, format!("the broker serves at most {} cells", limits::NEEDS_MAX));
     }
-    if let Some((first, threads, _)) = cells.first() {
-        for (name, others, place) in &cells[1..] {
-            if others != threads {
-                mistakes.add(
-                    place,
-                    format!(
-                        "the broker divides one set of hardware threads: give `{name}` the same `threads` as `{first}`"
-                    ),
-                );
-            }
-        }
-    }
-    for (rate, place) in contracts {
-        let service = &rate.service;
-        if !names.contains(&service.as_str()) {
-            mistakes.add(place, format!("there is no cell `{service}`; {}", hint(service, names)));
-        } else if !offers.contains(&service.as_str()) {
+    let mut fixed = cells.iter().filter(|(cell, ..)| cell.most_harts.is_none());
+    if let Some((first, needs, place)) = fixed.clone().next() {
+        let has_others = cells.iter().any(|(cell, ..)| cell.most_harts.is_some());
+        let desired = |needs: &Needs| needs.desired_milli.unwrap_or(u32::MAX);
+        let sum = fixed.clone().fold(0_u32, |sum, (_, needs, _)| sum.saturating_add(desired(needs)));
+        let harts = if let Threads::List(list) = &first.threads { list.len() as u32 * 1000 } else { 0 };
+        if has_others && sum > harts && (fixed.clone().count() > 1 || needs.desired_milli.is_some() || harts == 0) {
             mistakes.add(
                 place,
-                format!("`{service}` offers nothing; say what it can serve, such as `offers = \"1000/s\"`"),
+                "beside cells with `most-harts`, those without must not desire more than the hardware threads in their list; \
+                 give each its `desired`",
             );
+        }
+        for (cell, _, place) in fixed.by_ref().filter(|(cell, ..)| cell.threads != first.threads) {
+            let (name, first) = (&cell.name, &first.name);
+            mistakes.add(
+                place,
+                format!(
+                    "cells with `needs` and without `most-harts` share one set of hardware threads: give `{name}` the same \
+                     `threads` as `{first}`"
+                ),
+            );
+        }
+    }
+    let names: Vec<&str> = all.iter().map(|cell| cell.name.as_str()).collect();
+    for (rate, place) in
+        cells.iter().flat_map(|(_, needs, place)| needs.contracts.iter().map(move |rate| (rate, place)))
+    {
+        let service = &rate.service;
+        match all.iter().find(|cell| cell.name == *service) {
+            None => mistakes.add(place, format!("there is no cell `{service}`; {}", hint(service, &names))),
+            Some(cell) if cell.offers_per_s == 0 => mistakes.add(
+                place,
+                format!("`{service}` offers nothing; say what it can serve, such as `offers = \"1000/s\"`"),
+            ),
+            Some(_) => {}
         }
     }
 }

@@ -61,9 +61,13 @@ pub fn capacity(threads: u64, quanta: u32, others: &[Claim], parts: &[Claim], le
         (1.0 - taken - switching - burst).max(0.0)
     };
     let bits = (0..64).filter(|number| threads >> number & 1 == 1);
-    // The least of all, because a gang has its time on all of its hardware threads at once.
-    let least = bits.map(each).fold(1.0, f64::min);
-    (least * f64::from(quanta) * f64::from(threads.count_ones())) as u32
+    let has_budgets = parts.iter().any(|claim| matches!(claim.policy, Policy::EventTriggered { .. }));
+    if has_budgets {
+        // The least of all, because a gang has its time on all of its hardware threads at once.
+        let least = bits.map(each).fold(1.0, f64::min);
+        return (least * f64::from(quanta) * f64::from(threads.count_ones())) as u32;
+    }
+    bits.map(|number| (each(number) * f64::from(quanta)) as u32).sum()
 }
 
 /// The part of a budget's period that windows can take beyond their average, when they come all at once.

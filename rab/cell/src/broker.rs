@@ -15,7 +15,7 @@ use rab_core::control::{Controller, Outcome};
 use rab_core::{Amounts, CellId, Goals, Machine, Needs, Resource};
 
 use crate::allocate::{self, Candidate};
-use crate::measure::{Meter, Reading};
+use crate::measure::{Meter, Reading, Share};
 use crate::plugged::Plugged;
 use crate::promise::Claim;
 use crate::reaction::Reaction;
@@ -88,13 +88,15 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// The broker of a system, with an optimizer. `threads` are the hardware threads of each cell, as bits; a lead is what a switch takes at most. Nobody is admitted yet.
+    /// The broker of a system, with an optimizer. `threads` are the hardware threads of each cell and `pool` those that cells can grow onto, as bits; a lead is what a switch takes at most. Nobody is
+    /// admitted yet.
     #[must_use]
     pub fn new(
         system: &System,
         spec: &manifest::Broker,
         optimizer: Box<dyn rab_core::Optimizer>,
         threads: &[u64],
+        pool: u64,
         lead_ns: u64,
     ) -> Self {
         let claim = |place: usize| Claim {
@@ -106,7 +108,9 @@ impl Broker {
         let mut others: Vec<Claim> = without.into_iter().map(claim).collect();
         others.push(Claim { threads: 1, policy: system.root.policy });
         let claims: Vec<Claim> = with.iter().map(|place| claim(*place)).collect();
-        let pool = claims.iter().fold(0, |pool, claim| pool | claim.threads);
+        let is_elastic = |place: &usize| system.cells[*place].most_harts.is_some();
+        let used = claims.iter().fold(0, |used, claim| used | claim.threads);
+        let pool = if with.iter().any(is_elastic) { used | pool } else { used };
         let capacity = allocate::capacity(pool, spec.quanta, &others, &claims, lead_ns);
         let mut ledger = Ledger::new();
         for (place, cell) in system.cells.iter().enumerate().filter(|(_, cell)| cell.offers_per_s > 0) {
@@ -121,7 +125,11 @@ impl Broker {
             let contracts = spec_needs.contracts.iter().filter_map(|rate| {
                 Some(Contract { service: ServiceId(service(&rate.service)? as u16), per_s: rate.per_s })
             });
-            let most = claim.threads.count_ones() * spec.quanta;
+            let (pool, most_harts) = match cell.most_harts {
+                Some(most) => (pool, most.min(pool.count_ones())),
+                None => (claim.threads, claim.threads.count_ones()),
+            };
+            let most = most_harts * spec.quanta;
             let share = initial(&claim, &rivals, capacity, most);
             Some(Part {
                 name: cell.name.clone(),
@@ -129,8 +137,8 @@ impl Broker {
                 needs: needs(&spec_needs, spec.quanta, most),
                 contracts: contracts.collect(),
                 spec: spec_needs,
-                pool: claim.threads,
-                most_harts: claim.threads.count_ones(),
+                pool,
+                most_harts,
                 claim,
                 id: None,
                 meter: None,
@@ -239,9 +247,13 @@ impl Broker {
         self.next_sample_ns = (now_ns / interval + 1) * interval;
         for part in &mut self.parts {
             let (Some(id), Some(meter)) = (part.id, &mut part.meter) else { continue };
-            let has = f64::from(part.share) / f64::from(self.spec.quanta);
+            let share = Share {
+                threads: f64::from(part.share) / f64::from(self.spec.quanta),
+                harts: part.claim.threads.count_ones(),
+                under: self.under,
+            };
             let before = meter.late_ns;
-            if let Some(sample) = meter.measure(now_ns, readings(part.place), has, self.under) {
+            if let Some(sample) = meter.measure(now_ns, readings(part.place), share) {
                 self.controller.sample(id, &sample);
             }
             if meter.late_ns > before {
@@ -292,9 +304,16 @@ impl Broker {
         let moves: Vec<String> = running
             .iter()
             .zip(&candidates)
-            .filter(|(part, candidate)| part.share != candidate.share)
-            .map(|(part, candidate)| {
-                format!("{} {} -> {}", part.name, self.amount(part.share), self.amount(candidate.share))
+            .zip(&claims)
+            .filter(|((part, candidate), (_, claim))| {
+                part.share != candidate.share || part.claim.threads != claim.threads
+            })
+            .map(|((part, candidate), (_, claim))| {
+                let moved = match (part.claim.threads, claim.threads) {
+                    (before, after) if before == after => String::new(),
+                    (before, after) => format!(" (@{} -> @{})", threads(before), threads(after)),
+                };
+                format!("{} {} -> {}{moved}", part.name, self.amount(part.share), self.amount(candidate.share))
             })
             .collect();
         let why = self.named(&format!("{}", self.controller.why()));
@@ -413,6 +432,12 @@ impl Broker {
     /// For each cell with a target, the time in which it was late, in ns.
     pub fn late_ns(&self) -> impl Iterator<Item = (&str, u64)> {
         self.parts.iter().filter(|part| part.spec.target.is_some()).map(|part| (part.name.as_str(), self.late_of(part)))
+    }
+
+    /// How long a cell has time to release harts, in ns.
+    #[must_use]
+    pub fn notice_ns(&self) -> u64 {
+        self.spec.notice_ns
     }
 
     /// From decision to decision, in ns.

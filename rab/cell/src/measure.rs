@@ -11,8 +11,21 @@ const WORK_NS: u64 = 10_000_000;
 pub struct Reading {
     /// Heartbeats.
     pub heartbeats: u64,
-    /// Hardware-thread time that its plan gave it, summed over harts, in ns: with what it lent, without what it borrowed.
+    /// Hardware-thread time that its plan gave it, summed over harts, in ns: with what it lent, without what it borrowed. Without the activation that goes on.
     pub used_ns: u64,
+    /// Activations.
+    pub activations: u64,
+}
+
+/// What a cell has while it is measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// Hardware threads, as a sum of parts.
+    pub threads: f64,
+    /// Hardware threads on which it has these parts.
+    pub harts: u32,
+    /// The decision that gave it that.
+    pub under: u32,
 }
 
 /// Measures a cell, from reading to reading.
@@ -41,15 +54,20 @@ impl Meter {
         self.from = now;
     }
 
-    /// Ends a measurement with a share of so many hardware threads, made under that decision, and begins the next one. None if nothing can be said yet; then it goes on.
+    /// Ends a measurement with this share, and begins the next one. None if nothing can be said yet; then it goes on.
     ///
     /// The response is the hardware-thread time that a heartbeat took, divided by the share. So it is what the cell would achieve with its share alone, be it that it does not use
     /// all of it or that it gets more because others leave theirs. A cell that falls behind its rate of heartbeats is taken at its word: then the response is the time from heartbeat to heartbeat, if
     /// that is longer. A cell that has no heartbeats at all and no target progresses by the time that it uses.
-    pub fn measure(&mut self, now_ns: u64, now: Reading, threads: f64, under: u32) -> Option<Sample> {
+    pub fn measure(&mut self, now_ns: u64, now: Reading, share: Share) -> Option<Sample> {
+        let Share { threads, harts, under } = share;
         let elapsed = now_ns.saturating_sub(self.from_ns);
         let beats = now.heartbeats.wrapping_sub(self.from.heartbeats);
-        let used = now.used_ns.saturating_sub(self.from.used_ns);
+        let whole = elapsed.saturating_mul(harts.into());
+        let counted = now.used_ns.saturating_sub(self.from.used_ns);
+        // The kernel counts an activation when it ends. One that went on all the while is not counted yet, and one that ends now may be older than the measurement.
+        let goes_on = beats > 0 && counted == 0 && now.activations == self.from.activations;
+        let used = if goes_on { whole } else { counted.min(whole) };
         self.has_beaten |= beats > 0;
         if elapsed == 0 || threads <= 0.0 {
             return None;
@@ -93,7 +111,8 @@ mod tests {
 
     fn after(target: Option<Target>, ms: u64, heartbeats: u64, used_ms: u64, threads: f64) -> (Meter, Option<Sample>) {
         let mut meter = Meter::new(target, 7, Reading::default());
-        let sample = meter.measure(7 + ms * MS, Reading { heartbeats, used_ns: used_ms * MS }, threads, 3);
+        let reading = Reading { heartbeats, used_ns: used_ms * MS, activations: 1 };
+        let sample = meter.measure(7 + ms * MS, reading, Share { threads, harts: 1, under: 3 });
         (meter, sample)
     }
 
@@ -154,5 +173,17 @@ mod tests {
         assert_eq!(after(None, 20, 0, 0, 0.5).1, None);
         assert_eq!(after(RATE, 0, 5, 10, 0.5).1, None);
         assert_eq!(after(RATE, 20, 5, 10, 0.0).1, None);
+    }
+
+    #[test]
+    fn an_activation_that_goes_on_counts_as_time_used_and_is_not_counted_again() {
+        let mut meter = Meter::new(RATE, 0, Reading { activations: 1, ..Reading::default() });
+        let share = Share { threads: 2.0, harts: 2, under: 0 };
+        let on = Reading { heartbeats: 50, used_ns: 0, activations: 1 };
+        let sample = meter.measure(20 * MS, on, share).expect("it beats");
+        assert_near(sample.response_s, 0.0004);
+        assert_near(sample.utilisation, 1.0);
+        let over = Reading { heartbeats: 100, used_ns: 80 * MS, activations: 1 };
+        assert_near(meter.measure(40 * MS, over, share).expect("it beats").response_s, 0.0004);
     }
 }

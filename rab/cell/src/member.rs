@@ -233,8 +233,8 @@ impl Member {
     /// What the kernel has counted in this life.
     #[must_use]
     pub fn reading(&self) -> Reading {
-        let CellStatus { heartbeats, time_ns, lent_ns, borrowed_ns, .. } = self.status;
-        Reading { heartbeats, used_ns: (time_ns + lent_ns).saturating_sub(borrowed_ns) }
+        let CellStatus { heartbeats, time_ns, lent_ns, borrowed_ns, activations, .. } = self.status;
+        Reading { heartbeats, used_ns: (time_ns + lent_ns).saturating_sub(borrowed_ns), activations }
     }
 
     /// For the verdict.

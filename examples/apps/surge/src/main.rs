@@ -1,4 +1,5 @@
-//! An application with phases: it always has work, and how much a heartbeat takes changes over time. The broker sees only the heartbeats. Every hart works by itself, so two are twice as fast.
+//! An application with phases: it always has work, and how much a heartbeat takes changes over time. The broker sees only the heartbeats. Every hart works by itself, so two are twice
+//! as fast; with `most-harts` in its manifest it can be given more and fewer while it runs.
 //!
 //! Arguments: `work=N`, multiplications for a heartbeat (default 10000); `phases=MS:PERCENT,...`, from which instant of the timebase on a heartbeat takes how much of that
 //! (default always 100); `cycle=MS`, after which the phases begin again (default never); `until=MS`, when the cell
@@ -10,7 +11,7 @@
 
 use core::hint::black_box;
 
-use cell::{arguments, hart, time};
+use cell::{arguments, events, hart, resize, time};
 
 cell::entry!(main);
 
@@ -48,6 +49,14 @@ impl Schedule {
 }
 
 fn main(number: u32) {
+    if number == 0 {
+        events::on_resize(|_| {
+            // What ran here waits until the hart is given back: no other hart misses it.
+            if resize::is_to_go() {
+                let _ = hart::release();
+            }
+        });
+    }
     let schedule = Schedule::from_arguments();
     let work = arguments::number("work", 10_000);
     let until_ns = arguments::number("until", u64::MAX).saturating_mul(1_000_000);

@@ -44,6 +44,8 @@ fn system(cells: Vec<Cell>, optimizer: &str) -> System {
         period_ns: 100 * MS,
         samples: 5,
         quanta: 32,
+        threads: Threads::All,
+        notice_ns: 20 * MS,
         margin_permille: 50,
     };
     System {
@@ -66,7 +68,7 @@ fn system(cells: Vec<Cell>, optimizer: &str) -> System {
 
 fn broker_with(system: &System, optimizer: Box<dyn Optimizer>) -> Broker {
     let spec = system.broker.clone().expect("it has one");
-    Broker::new(system, &spec, optimizer, &std::vec![1; system.cells.len()], 5_000)
+    Broker::new(system, &spec, optimizer, &std::vec![1; system.cells.len()], 1, 5_000)
 }
 
 fn broker(system: &System) -> Broker {
@@ -124,6 +126,7 @@ impl World {
             for (place, (work_ns, reading)) in &mut self.cells {
                 reading.used_ns += 10 * MS * u64::from(self.broker.parts[*place].share) / 32;
                 reading.heartbeats = reading.used_ns / *work_ns;
+                reading.activations += 1;
             }
         }
     }

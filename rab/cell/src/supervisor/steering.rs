@@ -6,13 +6,14 @@ use alloc::vec::Vec;
 
 use crate::abi::machine::MachineInfo;
 use crate::abi::{Error, ErrorKind};
-use cell::{hart, time};
+use cell::{calls, hart, time};
 use manifest::System;
 
 use super::Supervisor;
 use crate::broker::Broker;
 use crate::command::Command;
 use crate::measure::Reading;
+use crate::member::{Member, Phase};
 use crate::plugged::Find;
 use crate::table::quoted;
 use crate::{refusal, say};
@@ -26,7 +27,8 @@ pub(super) fn broker(system: &System, info: &MachineInfo, optimizers: Find) -> R
     let optimizer = optimizers(&spec.optimizer)
         .ok_or_else(|| format!("the root cell's program has no optimizer `{}`", spec.optimizer))?;
     let threads = system.cells.iter().map(|cell| cell.threads.resolve(info.hardware_threads).unwrap_or(0));
-    Ok(Some(Broker::new(system, spec, optimizer, &threads.collect::<Vec<u64>>(), info.lead_ns)))
+    let pool = spec.threads.resolve(info.hardware_threads).map_err(|error| format!("the broker: {error}"))?;
+    Ok(Some(Broker::new(system, spec, optimizer, &threads.collect::<Vec<u64>>(), pool, info.lead_ns)))
 }
 
 /// Whether the cell of this place may start.
@@ -42,7 +44,7 @@ impl Supervisor {
     pub(super) fn steer(&mut self) {
         let Some(broker) = &mut self.broker else { return };
         let now = time::now();
-        let readings: Vec<Reading> = self.members.iter().map(super::Member::reading).collect();
+        let readings: Vec<Reading> = self.members.iter().map(Member::reading).collect();
         for (place, member) in self.members.iter().enumerate() {
             broker.follow(place, member.is_running(), now, readings[place]);
         }
@@ -60,8 +62,14 @@ impl Supervisor {
         if let Some(failure) = failure {
             say!("The broker keeps what is in force: {failure}.");
         }
+        let deadline = now.saturating_add(broker.notice_ns());
         for (place, claim) in change.iter().flat_map(|change| &change.claims) {
-            self.members[*place].claim = *claim;
+            let member = &mut self.members[*place];
+            // Until it has released them, or the deadline is over, the kernel refuses the plan for now.
+            if claim.threads.count_ones() < member.harts() {
+                give_notice(member, claim.threads.count_ones(), deadline);
+            }
+            member.claim = *claim;
             self.plan_is_old = true;
         }
         self.change = change;
@@ -82,7 +90,11 @@ impl Supervisor {
                 if let Some((broker, _)) = self.broker.as_mut().zip(self.change.take()) {
                     broker.refused();
                     for (place, member) in self.members.iter_mut().enumerate() {
-                        member.claim = broker.claim(place).unwrap_or(member.claim);
+                        let Some(claim) = broker.claim(place) else { continue };
+                        if member.harts() < claim.threads.count_ones() {
+                            give_notice(member, claim.threads.count_ones(), time::now());
+                        }
+                        member.claim = claim;
                     }
                 }
             }
@@ -123,9 +135,17 @@ impl Supervisor {
     }
 }
 
-/// Whether the plan may be accepted if it is tried again: one is on its way, or the window is too near its end.
+/// Whether the plan may be accepted if it is tried again: one is on its way, harts have not been released, or the window is too near its end.
 fn is_temporary(error: &Error) -> bool {
-    error.kind == ErrorKind::Again || refusal::is_too_soon(error)
+    error.kind == ErrorKind::Again || refusal::is_too_soon(error) || refusal::is_not_released(error)
+}
+
+/// Tells a running cell how many harts it is to have. As many as it has takes an earlier notice back.
+fn give_notice(member: &Member, harts: u32, deadline_ns: u64) {
+    let Phase::Running(handle) = member.phase else { return };
+    if let Err(error) = calls::cell_notice(handle, harts, deadline_ns) {
+        say!("{} cannot be given notice: {error}.", member.spec.name);
+    }
 }
 
 fn give_samples(broker: &Broker) {
