@@ -1,8 +1,9 @@
 //! An application with phases: it always has work, and how much a heartbeat takes changes over time. The broker sees only the heartbeats. Every hart works by itself, so two are twice
 //! as fast; with `most-harts` in its manifest it can be given more and fewer while it runs.
 //!
-//! Arguments: `work=N`, multiplications for a heartbeat (default 10000); `phases=MS:PERCENT,...`, from which instant of the timebase on a heartbeat takes how much of that
-//! (default always 100); `cycle=MS`, after which the phases begin again (default never); `until=MS`, when the cell
+//! Arguments: `work=N`, multiplications for a heartbeat (default 10000), or `work-ns=N`, as many as this processor does in that time, found out at the start; `phases=MS:PERCENT,...`, from which instant of the timebase on a heartbeat takes how much of that
+//! (default always 100); `cycle=MS`, after which the phases begin again (default never); `stays=1`, if it is to
+//! ignore that it loses harts, which are taken from it then; `until=MS`, when the cell
 //! ends (default never).
 
 #![no_std]
@@ -17,6 +18,10 @@ cell::entry!(main);
 
 /// Phases that are remembered, at most.
 const PHASES: usize = 16;
+
+/// How often it is tried how fast the processor is, and with how many multiplications.
+const TRIES: u64 = 50;
+const TRIED: u64 = 5_000;
 
 /// When there is how much to do.
 struct Schedule {
@@ -49,7 +54,7 @@ impl Schedule {
 }
 
 fn main(number: u32) {
-    if number == 0 {
+    if number == 0 && arguments::number("stays", 0) == 0 {
         events::on_resize(|_| {
             // What ran here waits until the hart is given back: no other hart misses it.
             if resize::is_to_go() {
@@ -58,17 +63,35 @@ fn main(number: u32) {
         });
     }
     let schedule = Schedule::from_arguments();
-    let work = arguments::number("work", 10_000);
+    let work = match arguments::number("work-ns", 0) {
+        0 => arguments::number("work", 10_000),
+        ns => multiplications_in(ns),
+    };
     let until_ns = arguments::number("until", u64::MAX).saturating_mul(1_000_000);
     let mut value = u64::from(number);
     while time::now() < until_ns {
-        for step in 0..work * schedule.percent() / 100 {
-            value = black_box(value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-            if step % 64 == 0 {
-                // Polite to whoever shares the processor, be it a hyperthread or an emulator that runs hardware threads in turn.
-                core::hint::spin_loop();
-            }
-        }
+        value = multiply(work * schedule.percent() / 100, value);
         hart::heartbeat(1);
     }
+}
+
+fn multiply(steps: u64, mut value: u64) -> u64 {
+    for step in 0..steps {
+        value = black_box(value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        if step % 64 == 0 {
+            // Polite to whoever shares the processor, be it a hyperthread or an emulator that runs hardware threads in turn.
+            core::hint::spin_loop();
+        }
+    }
+    value
+}
+
+/// The fastest of some tries counts: others may have been broken off.
+fn multiplications_in(ns: u64) -> u64 {
+    let tries = (0..TRIES).map(|seed| {
+        let began = time::now();
+        black_box(multiply(TRIED, seed));
+        time::now() - began
+    });
+    TRIED * ns / tries.min().unwrap_or(1).max(1)
 }
