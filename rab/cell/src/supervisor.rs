@@ -1,5 +1,7 @@
 //! The root cell's main loop.
 
+mod resizing;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -77,6 +79,7 @@ pub struct Supervisor {
     keyboard: LineReader,
     log_buffer: LogBuffer,
     connector: Connector,
+    hardware_threads: u32,
     quitting: bool,
 }
 
@@ -135,6 +138,7 @@ impl Supervisor {
             keyboard: LineReader::default(),
             log_buffer: LogBuffer::default(),
             connector: Connector::default(),
+            hardware_threads: info.hardware_threads,
             quitting: false,
         };
         supervisor.commit_first_plan()?;
@@ -173,6 +177,7 @@ impl Supervisor {
         self.plan = calls::plan_commit_explained(header, &entries)?;
         self.plan_is_old = false;
         self.account();
+        self.settle_threads(true);
         let claims: Vec<promise::Claim> = self.planned().map(|member| member.claim).collect();
         let mut promised = promise::promised(&claims).into_iter();
         let all = core::iter::once(&self.root).chain(&self.members);
@@ -198,7 +203,7 @@ impl Supervisor {
         let now = time::now();
         let elapsed = now.saturating_sub(self.accounted_ns) as f64;
         for (member, share) in core::iter::once(&mut self.root).chain(&mut self.members).zip(&self.shares) {
-            member.promised_ns += share * elapsed * f64::from(member.harts());
+            member.promised_ns += share * elapsed * f64::from(member.planned_threads.count_ones());
         }
         self.accounted_ns = now;
     }
@@ -209,11 +214,13 @@ impl Supervisor {
             self.listen();
             self.observe(false);
             self.bury();
+            self.take_harts();
             if self.plan_is_old {
                 match self.commit() {
                     Err((error, header)) if !refusal::is_too_soon(&error) => {
                         let refusal = self.describe_refusal(&error, &header);
                         say!("{refusal}; the old plan stays in force.");
+                        self.settle_threads(false);
                         self.plan_is_old = false;
                     }
                     _ => {}
@@ -276,6 +283,7 @@ impl Supervisor {
             }
             Command::Kill(name) => self.kill(&name),
             Command::Notify(name) => self.notify(&name),
+            Command::Resize(name, harts) => self.resize(&name, harts),
             Command::Quit => self.quitting = true,
             Command::Mistake(answer) => say!("{answer}"),
         }
