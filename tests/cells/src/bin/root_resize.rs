@@ -1,6 +1,6 @@
 //! Root program: cells get and lose harts and memory while they run.
 //!
-//! Arguments: `scenario=` `release`, `adopt`, `back`, `lend`, `memory`, `refusals` or `destroy`; `small=BITS` and `large=BITS`, the hardware threads that the first cell has and gets; `rounds=N`
+//! Arguments: `scenario=` `release`, `adopt`, `back`, `lend`, `rest`, `memory`, `refusals` or `destroy`; `small=BITS` and `large=BITS`, the hardware threads that the first cell has and gets; `rounds=N`
 //! of growing and shrinking (default 4).
 
 #![no_std]
@@ -15,7 +15,7 @@ use alloc::string::String;
 use core::sync::atomic::AtomicU64;
 
 use cell::abi::account::{ACTIVATION_LOG_ENTRIES, Activation, ActivationLog, CellState, CellStatus};
-use cell::abi::plan::{PlanEntry, PlanHeader, PolicyKind, Refusal, RefusalReason};
+use cell::abi::plan::{PlanEntry, PlanHeader, Refusal, RefusalReason};
 use cell::abi::{Error, ErrorKind, Handle};
 use cell::{calls, time};
 use rab_cell::archive::Archive;
@@ -45,6 +45,7 @@ fn run() -> Result<(), String> {
         Some("adopt") => adopt(loaded),
         Some("back") => back(loaded),
         Some("lend") => lend(loaded),
+        Some("rest") => rest(loaded),
         Some("memory") => memory(loaded),
         Some("refusals") => refusals(loaded),
         Some("destroy") => destroy(loaded),
@@ -251,6 +252,24 @@ fn lend(loaded: Loaded) -> Result<(), String> {
     guest.ends_well()
 }
 
+/// A cell that is idle is woken by what is done to it.
+fn rest(loaded: Loaded) -> Result<(), String> {
+    let mut guest = Guest::new(loaded)?;
+    let (few, many) = (guest.small.count_ones(), guest.large.count_ones());
+    wait("the first harts have begun", || guest.status().heartbeats == few.into())?;
+    sleep_until(time::now() + 20 * MS);
+    for _ in 0..3 {
+        guest.set(guest.large)?;
+        wait("all harts have begun", || guest.status().heartbeats == many.into())?;
+        sleep_until(time::now() + 20 * MS);
+        guest.notice(few, time::now() + PATIENCE)?;
+        wait("they are released", || guest.status().released_harts == many - few)?;
+        guest.set(guest.small)?;
+    }
+    guest.tell()?;
+    guest.ends_well()
+}
+
 fn memory(loaded: Loaded) -> Result<(), String> {
     let guest = Guest::new(loaded)?;
     wait("it has its memory", || guest.status().heartbeats > 0)?;
@@ -313,15 +332,30 @@ fn refusals(loaded: Loaded) -> Result<(), String> {
 /// Destroys a cell in each state of the protocol: every frame comes back.
 fn destroy(loaded: Loaded) -> Result<(), String> {
     let archive = Archive::open(&calls::machine_info().map_err(|error| format!("{error}"))?)?;
-    let spec = archive.manifest()?.cells.into_iter().next().ok_or("there is no cell")?;
+    let specs = archive.manifest()?.cells;
     let (small, large) = (loaded.number("small", 0b10), loaded.number("large", 0b110));
     let Loaded { args, header, entries, cells } = loaded;
-    end(header, &entries[..1], cells[0])?;
+    for cell in cells {
+        end(header, &entries[..1], cell)?;
+    }
     let free = || calls::machine_info().map_or(0, |info| info.frames_free);
-    for stage in ["grown", "given notice", "taken", "adopted", "given back", "given memory"] {
+    // The first cell of the manifest, and in some stages the second or the third.
+    let stages = [
+        ("grown", 0),
+        ("given notice", 0),
+        ("taken", 0),
+        ("adopted", 0),
+        ("given back", 0),
+        ("given memory", 0),
+        ("lent time", 1),
+        ("released in part", 2),
+        ("released and taken", 2),
+    ];
+    for (stage, spec) in stages {
         let before = free();
-        let cell = rab_cell::loader::load(&archive, &spec, 1).map_err(|error| format!("{error}"))?;
-        let mut entries = entries.clone();
+        let spec = specs.get(spec).ok_or("there are not three cells")?;
+        let cell = rab_cell::loader::load(&archive, spec, 1).map_err(|error| format!("{error}"))?;
+        let mut entries: alloc::vec::Vec<PlanEntry> = entries[..2].into();
         entries[1].cell = cell.register() as u32;
         let mut guest =
             Guest { loaded: Loaded { args: args.clone(), header, entries, cells: [cell].into() }, small, large };
@@ -330,12 +364,20 @@ fn destroy(loaded: Loaded) -> Result<(), String> {
         if stage != "grown" {
             guest.notice(1, 0)?;
         }
-        if !["grown", "given notice"].contains(&stage) {
+        if stage.starts_with("released") {
+            wait("it has released them", || guest.status().released_harts == large.count_ones() - 1)?;
+        }
+        if !["grown", "given notice", "released in part"].contains(&stage) {
             guest.set(small)?;
         }
         if stage == "adopted" {
             guest.tell()?;
             wait("it is adopted", || guest.status().taken_harts == 0)?;
+        }
+        if stage == "lent time" {
+            let beats = guest.status().heartbeats;
+            guest.tell()?;
+            wait("it runs in the other one's time", || guest.status().heartbeats > beats + 10)?;
         }
         if stage == "given back" {
             guest.set(large)?;
@@ -353,7 +395,6 @@ fn destroy(loaded: Loaded) -> Result<(), String> {
 
 /// Takes a cell out of the plan and destroys it.
 fn end(header: PlanHeader, entries: &[PlanEntry], cell: Handle) -> Result<(), String> {
-    debug_assert!(entries.iter().all(|entry| entry.policy != PolicyKind::TimeTriggered as u32 || entry.cell == 0));
     commit(header, entries).map_err(|error| format!("{error}"))?;
     let patience = time::now() + PATIENCE;
     loop {
