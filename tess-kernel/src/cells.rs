@@ -395,7 +395,7 @@ impl Cell {
             most_harts: self.hart_count() as u32,
             wanted_harts: self.size.wanted() as u32,
             harts_deadline_ns: self.size.deadline(),
-            released_harts: resize::to_go(self).filter(|hart| hart.is_vacant()).count() as u32,
+            released_harts: resize::to_go(self).filter(|hart| resize::is_given_back(self, hart)).count() as u32,
             taken_harts: resize::taken(self, self.size.present()).count_ones(),
             wanted_frames: self.hart(0).map_or(0, |hart| hart.dispatch.wanted_frames().load(Ordering::Relaxed)),
             ..CellStatus::default()

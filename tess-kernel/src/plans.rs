@@ -10,7 +10,7 @@ use muxer::{CellId, Entry, Instant, Plan, Policy, Reason, Repair, Span, Spec, Th
 use spin::{Mutex, Once, RwLock, RwLockReadGuard};
 
 use crate::arch::trap::VECTOR_WAKE;
-use crate::cells::{self, Cell, Hart, Object};
+use crate::cells::{self, Cell, Object};
 use crate::cpu::{self, Cpu};
 use crate::{inputs, resize, sleep};
 
@@ -171,7 +171,8 @@ pub(crate) fn commit(cpu: &mut Cpu, by: &Cell, header: &mut PlanHeader, list: &[
             }
         };
         let threads = ThreadSet::from_bits(wanted.threads);
-        let is_vacant = |hart| !cell.life.is_running() || cell.hart(hart).is_none_or(Hart::is_vacant);
+        let is_vacant =
+            |hart| !cell.life.is_running() || cell.hart(hart).is_none_or(|hart| resize::is_given_back(cell, hart));
         cell.size.admits(threads.len(), cpu.now(), is_vacant).map_err(bad)?;
         let entry = Entry { cell: crate::muxing::id_of(cell), threads, policy };
         entries.push(entry).map_err(|_| bad(RefusalReason::TooMany))?;

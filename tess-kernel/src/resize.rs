@@ -20,6 +20,11 @@ pub(crate) fn rests(cell: &Cell, hart: &Hart) -> bool {
     hart.is_released.load(Ordering::SeqCst) && hart.number as usize >= cell.size.wanted()
 }
 
+/// Whether nothing runs on a hart that is to go.
+pub(crate) fn is_given_back(cell: &Cell, hart: &Hart) -> bool {
+    rests(cell, hart) || hart.is_fresh.load(Ordering::SeqCst)
+}
+
 /// The harts of a cell that are to go by a notice.
 pub(crate) fn to_go(cell: &Cell) -> impl Iterator<Item = &'static Hart> {
     cell.present().skip(cell.size.wanted())

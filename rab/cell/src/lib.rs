@@ -2,7 +2,7 @@
 //! console, and gives the summary and the verdict. Later it is the broker.
 //!
 //! Everything that only computes is in modules that are tested on the host: [`command`], [`counters`], [`gang_log`], [`histogram`], [`image`], [`promise`],
-//! [`refusal`], [`table`], [`verdict`]. The others talk to the kernel; [`supervisor`] puts them together.
+//! [`refusal`], [`resize`], [`table`], [`verdict`]. The others talk to the kernel; [`supervisor`] puts them together.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ pub mod plugged;
 pub mod promise;
 pub mod reaction;
 pub mod refusal;
+pub mod resize;
 pub mod table;
 pub mod verdict;
 

@@ -13,6 +13,7 @@ use crate::gang_log::GangLog;
 use crate::loader;
 use crate::measure::Reading;
 use crate::promise::Claim;
+use crate::resize::Shrinking;
 use crate::verdict::{Fate, Outcome};
 
 /// Logs are read when this many activations may be new. A log holds 170.
@@ -49,6 +50,10 @@ pub struct Member {
     pub phase: Phase,
     /// How it stands, or how it ended last.
     pub fate: Fate,
+    /// Harts that it is to release.
+    pub shrinking: Option<Shrinking>,
+    /// The hardware threads that the plan in force gives it.
+    pub planned_threads: u64,
     /// Its activations' skew.
     pub log: GangLog,
     /// Hardware-thread time that its plans promised so far, in ns.
@@ -72,6 +77,8 @@ impl Member {
             claim,
             phase: Phase::Gone,
             fate: Fate::NotStarted(String::from("nobody started it")),
+            shrinking: None,
+            planned_threads: threads,
             log: GangLog::new(threads.count_ones()),
             promised_ns: 0.0,
             started_ns: 0,
@@ -115,11 +122,19 @@ impl Member {
         self.claim.threads.count_ones()
     }
 
+    /// Its harts as the kernel has them, how many it is to have, and how many of those that go it has released.
+    #[must_use]
+    pub fn sizes(&self) -> (u32, u32, u32) {
+        (self.status.harts, self.status.wanted_harts, self.status.released_harts)
+    }
+
     /// Loads and starts it.
     pub fn load(&mut self, archive: &Archive, now: u64) {
         match loader::load(archive, &self.spec, self.harts()) {
             Ok(handle) => {
                 self.phase = Phase::Running(handle);
+                self.shrinking = None;
+                self.planned_threads = self.claim.threads;
                 self.fate = Fate::Running;
                 self.status = CellStatus::default();
                 self.log.restart();

@@ -1,5 +1,6 @@
 //! The root cell's main loop.
 
+mod resizing;
 mod steering;
 
 use alloc::format;
@@ -86,6 +87,7 @@ pub struct Supervisor {
     keyboard: LineReader,
     log_buffer: LogBuffer,
     connector: Connector,
+    hardware_threads: u32,
     quitting: bool,
     broker: Option<Broker>,
     /// What the broker decided and the kernel has not accepted yet.
@@ -148,6 +150,7 @@ impl Supervisor {
             keyboard: LineReader::default(),
             log_buffer: LogBuffer::default(),
             connector: Connector::default(),
+            hardware_threads: info.hardware_threads,
             quitting: false,
             broker,
             change: None,
@@ -190,6 +193,7 @@ impl Supervisor {
         self.plan = calls::plan_commit_explained(header, &entries)?;
         self.plan_is_old = false;
         self.account();
+        self.settle_threads(true);
         let claims: Vec<promise::Claim> = self.planned().map(|member| member.claim).collect();
         let mut promised = promise::promised(&claims).into_iter();
         let all = core::iter::once(&self.root).chain(&self.members);
@@ -215,7 +219,7 @@ impl Supervisor {
         let now = time::now();
         let elapsed = now.saturating_sub(self.accounted_ns) as f64;
         for (member, share) in core::iter::once(&mut self.root).chain(&mut self.members).zip(&self.shares) {
-            member.promised_ns += share * elapsed * f64::from(member.harts());
+            member.promised_ns += share * elapsed * f64::from(member.planned_threads.count_ones());
         }
         self.accounted_ns = now;
     }
@@ -226,6 +230,7 @@ impl Supervisor {
             self.listen();
             self.observe(false);
             self.bury();
+            self.take_harts();
             self.steer();
             self.renew_plan();
             self.connector.turn(self.members.iter().filter_map(Member::at));
@@ -287,6 +292,8 @@ impl Supervisor {
             Command::Broker | Command::Why => self.explain(&command),
             Command::Kill(name) => self.kill(&name),
             Command::Notify(name) => self.notify(&name),
+            Command::Resize(name, _) if self.is_brokered(&name) => say!("What {name} has is for the broker to say."),
+            Command::Resize(name, harts) => self.resize(&name, harts),
             Command::Quit => self.quitting = true,
             Command::Mistake(answer) => say!("{answer}"),
         }

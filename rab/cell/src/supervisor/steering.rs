@@ -97,6 +97,7 @@ impl Supervisor {
                         member.claim = claim;
                     }
                 }
+                self.settle_threads(false);
             }
         }
     }
@@ -107,6 +108,12 @@ impl Supervisor {
         let members = &self.members;
         let line = broker.in_force(&change, self.plan, time::now(), |place| members[place].reading());
         say!("{line}");
+    }
+
+    /// Whether the broker decides what this cell has.
+    pub(super) fn is_brokered(&self, name: &str) -> bool {
+        let place = self.members.iter().position(|member| member.spec.name == name);
+        self.broker.as_ref().zip(place).is_some_and(|(broker, place)| broker.claim(place).is_some())
     }
 
     /// Answers what is asked of the broker.
