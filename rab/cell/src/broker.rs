@@ -375,7 +375,9 @@ impl Broker {
             lines.push(String::from("the last decision:"));
         }
         lines.extend(now.lines().map(|line| format!("  {line}")));
-        lines.push(format!("  {} threads are a hardware thread", self.spec.quanta));
+        if self.spec.quanta > 1 {
+            lines.push(format!("  (threads are counted in parts of 1/{} of a hardware thread)", self.spec.quanta));
+        }
         lines
     }
 

@@ -68,6 +68,11 @@ impl Meter {
         // The kernel counts an activation when it ends. One that went on all the while is not counted yet, and one that ends now may be older than the measurement.
         let goes_on = beats > 0 && counted == 0 && now.activations == self.from.activations;
         let used = if goes_on { whole } else { counted.min(whole) };
+        if beats > 0 && used == 0 {
+            // It was activated in between and still runs: nobody knows since when.
+            self.restart(now_ns, now);
+            return None;
+        }
         self.has_beaten |= beats > 0;
         if elapsed == 0 || threads <= 0.0 {
             return None;
@@ -185,5 +190,10 @@ mod tests {
         assert_near(sample.utilisation, 1.0);
         let over = Reading { heartbeats: 100, used_ns: 80 * MS, activations: 1 };
         assert_near(meter.measure(40 * MS, over, share).expect("it beats").response_s, 0.0004);
+        // The next one begins at some instant, and is measured from then on when it is seen to go on.
+        let began = Reading { heartbeats: 140, activations: 2, ..over };
+        assert_eq!(meter.measure(60 * MS, began, share), None);
+        let on = Reading { heartbeats: 190, ..began };
+        assert_near(meter.measure(80 * MS, on, share).expect("it beats").response_s, 0.0004);
     }
 }
