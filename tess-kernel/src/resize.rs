@@ -217,6 +217,9 @@ pub(crate) fn lend(cpu: &mut Cpu, frame: &mut Frame) -> Result<(), Error> {
     if cpu.now() >= hart.parked_until.load(Ordering::SeqCst) {
         hart.parked_until.store(0, Ordering::SeqCst);
     }
+    // It may find itself on another hardware thread, and knows so by this count.
+    let count = hart.activations.fetch_add(1, Ordering::Relaxed) + 1;
+    hart.dispatch.activations().store(count, Ordering::Relaxed);
     muxing::hand_over(cpu, frame, cell, hart);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Root program: cells get and lose harts and memory while they run.
 //!
-//! Arguments: `scenario=` `release`, `adopt`, `back`, `lend`, `rest`, `memory`, `refusals` or `destroy`; `small=BITS` and `large=BITS`, the hardware threads that the first cell has and gets; `rounds=N`
+//! Arguments: `scenario=` `release`, `adopt`, `back`, `lend`, `rest`, `storm`, `memory`, `refusals` or `destroy`; `small=BITS` and `large=BITS`, the hardware threads that the first cell has and gets; `rounds=N`
 //! of growing and shrinking (default 4).
 
 #![no_std]
@@ -46,6 +46,7 @@ fn run() -> Result<(), String> {
         Some("back") => back(loaded),
         Some("lend") => lend(loaded),
         Some("rest") => rest(loaded),
+        Some("storm") => storm(loaded),
         Some("memory") => memory(loaded),
         Some("refusals") => refusals(loaded),
         Some("destroy") => destroy(loaded),
@@ -249,6 +250,23 @@ fn lend(loaded: Loaded) -> Result<(), String> {
     guest.tell()?;
     wait("it has released itself", || guest.status().taken_harts == 0)?;
     guest.set(guest.large)?;
+    guest.ends_well()
+}
+
+/// A hart that is busy with events is taken at all kinds of instants.
+fn storm(loaded: Loaded) -> Result<(), String> {
+    let rounds = loaded.number("rounds", 4);
+    let mut guest = Guest::new(loaded)?;
+    for round in 0..rounds {
+        let beats = guest.status().heartbeats;
+        guest.set(guest.large)?;
+        wait("hart 1 works", || guest.status().heartbeats > beats)?;
+        sleep_until(time::now() + 1_000 + round * 37);
+        guest.notice(1, 0)?;
+        guest.set(guest.small)?;
+        guest.tell()?;
+        wait("it is adopted", || guest.status().taken_harts == 0)?;
+    }
     guest.ends_well()
 }
 

@@ -5,6 +5,7 @@
 //! - `ignore`: hart 1 computes and knows nothing of resizing. Notified while it is taken, hart 0 adopts it. Not notified, it goes on when it is given back.
 //! - `masked`: as `ignore`, but hart 1 masks events for the first half. Notified while it is taken, hart 0 lends it its time, until it has unmasked them and released itself.
 //! - `hold`: maps memory and gives back what it is told to.
+//! - `storm`: hart 1 computes amid ticks; whenever hart 0 is notified it adopts hart 1, looks at what it got, and drops it, so that hart 1 begins again. Ends after `again=N` times.
 //! - `rest`: each hart counts one heartbeat, and has nothing more to do. Notified, it ends.
 //! - `drop`: hart 1 computes for ever, hart 0 adopts it when notified and drops it.
 //!
@@ -22,7 +23,7 @@ use cell::abi::call::{Access, Call};
 use cell::abi::{ErrorKind, Handle};
 use cell::arguments::{get, number};
 use cell::{calls, events, hart, resize, time};
-use test_cells::{check, check_equal, check_refused, finish};
+use test_cells::{check, check_equal, check_quietly, check_refused, finish};
 
 cell::entry!(main);
 
@@ -35,6 +36,7 @@ const PAGES: u64 = 64;
 static TOLD: AtomicBool = AtomicBool::new(false);
 static EVENTS: AtomicU64 = AtomicU64::new(0);
 static TICKS: AtomicU64 = AtomicU64::new(0);
+static INTERVAL: AtomicU64 = AtomicU64::new(0);
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 static AGAIN: AtomicU64 = AtomicU64::new(0);
 static RELEASED: AtomicU64 = AtomicU64::new(0);
@@ -55,19 +57,15 @@ fn main(this: u32) {
         (Some("work"), _) => work(this),
         (Some("ignore"), 0) => adopt(),
         (Some("ignore"), _) if number("ticks", 0) > 0 => {
-            events::on_tick(|_| {
-                TICKS.fetch_add(1, Ordering::SeqCst);
-                if hart::number() == 1 {
-                    events::set_tick(time::now() + number("ticks", 0));
-                }
-            });
-            events::set_tick(1);
+            begin_ticks();
             complete(compute(number("rounds", 4_000_000), 1.0), 1.0);
         }
         (Some("ignore"), _) => complete(compute(number("rounds", 4_000_000), 1.0), 1.0),
         (Some("masked"), 0) => lend(),
         (Some("masked"), _) => masked(),
         (Some("hold"), _) => hold(),
+        (Some("storm"), 0) => storm(),
+        (Some("storm"), _) => toss(this),
         (Some("rest"), _) => {
             events::on_notification(|_| calls::exit(0));
             hart::heartbeat(1);
@@ -119,6 +117,55 @@ fn complete(result: f64, seed: f64) {
     check_equal("the computation was completed", 1, COMPLETED.load(Ordering::SeqCst));
     check("harts were told", EVENTS.load(Ordering::SeqCst) > 0, "no event came");
     finish()
+}
+
+/// Ticks for hart 1, over and over.
+fn begin_ticks() {
+    INTERVAL.store(number("ticks", 0), Ordering::SeqCst);
+    events::on_tick(|_| {
+        TICKS.fetch_add(1, Ordering::SeqCst);
+        if hart::number() == 1 {
+            events::set_tick(time::now() + INTERVAL.load(Ordering::Relaxed));
+        }
+    });
+    events::set_tick(1);
+}
+
+fn toss(_: u32) {
+    AGAIN.fetch_add(1, Ordering::SeqCst);
+    begin_ticks();
+    wait_for(|| compute(100, 1.0) == 0.0);
+}
+
+fn storm() {
+    let stack = stack();
+    let (top, bytes) = (stack.as_mut_ptr(), stack.len());
+    let mut saved = 0;
+    for _ in 0..number("again", 0) {
+        wait_until_told();
+        TOLD.store(false, Ordering::SeqCst);
+        let adopted = loop {
+            // SAFETY: of what ran there nothing is left, when the call goes through; else it has not kept the stack.
+            match resize::adopt(1, toss, unsafe { core::slice::from_raw_parts_mut(top, bytes) }) {
+                Err(error) if error.kind == ErrorKind::Masked => {
+                    events::set_tick(time::now() + 3_000);
+                    let _ = resize::lend(1);
+                }
+                result => break result,
+            }
+        };
+        match adopted {
+            Ok(adopted) => {
+                let rip = adopted.context().rip;
+                let is_right = !events::resume_sequence().contains(&rip);
+                check_quietly("a context that can go on anywhere", is_right, format_args!("{rip:#x}"));
+                saved += 1;
+            }
+            Err(error) => check("a hart that was taken can be adopted", false, error),
+        }
+    }
+    check_equal("contexts that were adopted", number("again", 0), saved);
+    check("ticks came", TICKS.load(Ordering::SeqCst) > saved, "none did");
 }
 
 fn again(this: u32) {
@@ -279,7 +326,7 @@ fn lend() {
 fn hold() {
     for page in 0..PAGES {
         let mapped = calls::memory_map(MEMORY + page * 4096, 4096, Access::ReadWrite);
-        test_cells::check_quietly("memory is mapped", mapped.is_ok(), format_args!("{mapped:?}"));
+        check_quietly("memory is mapped", mapped.is_ok(), format_args!("{mapped:?}"));
     }
     hart::heartbeat(1);
     let mut left = PAGES;
@@ -289,7 +336,7 @@ fn hold() {
         if used > wanted.left && left > 0 {
             left -= 1;
             let unmapped = calls::memory_unmap(MEMORY + left * 4096, 4096);
-            test_cells::check_quietly("memory is given back", unmapped.is_ok(), format_args!("{unmapped:?}"));
+            check_quietly("memory is given back", unmapped.is_ok(), format_args!("{unmapped:?}"));
         }
     }
     let used = calls::cell_status(Handle::OWN_CELL).map(|status| (status.frames_used, status.frames_quota));
