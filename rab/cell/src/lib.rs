@@ -1,7 +1,8 @@
 //! The root cell: the only cell that the kernel starts. It reads the manifest from the boot archive, loads the other cells, commits the plan, is the
-//! console, and gives the summary and the verdict. Later it is the broker.
+//! console, is the broker, and gives the summary and the verdict.
 //!
-//! Everything that only computes is in modules that are tested on the host: [`command`], [`counters`], [`gang_log`], [`histogram`], [`image`], [`promise`],
+//! Everything that only computes is in modules that are tested on the host: [`allocate`], [`broker`], [`command`], [`counters`], [`gang_log`], [`histogram`], [`image`], [`measure`], [`plugged`],
+//! [`promise`], [`reaction`],
 //! [`refusal`], [`resize`], [`table`], [`verdict`]. The others talk to the kernel; [`supervisor`] puts them together.
 
 #![cfg_attr(not(test), no_std)]
