@@ -1,9 +1,8 @@
 //! The root cell: the only cell that the kernel starts. It reads the manifest from the boot archive, loads the other cells, commits the plan, is the
 //! console, is the broker, and gives the summary and the verdict.
 //!
-//! Everything that only computes is in modules that are tested on the host: [`allocate`], [`broker`], [`command`], [`counters`], [`gang_log`], [`histogram`], [`image`], [`measure`], [`plugged`],
-//! [`promise`], [`reaction`],
-//! [`refusal`], [`resize`], [`table`], [`verdict`]. The others talk to the kernel; [`supervisor`] puts them together.
+//! Everything that only computes is in modules that are tested on the host: [`allocate`], [`broker`], [`command`], [`counters`], [`gang_log`], [`histogram`],
+//! [`image`], [`measure`], [`plugged`], [`promise`], [`reaction`], [`refusal`], [`resize`], [`table`], [`verdict`]. The others talk to the kernel; [`supervisor`] puts them together.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]

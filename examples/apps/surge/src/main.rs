@@ -100,5 +100,5 @@ fn multiplications_in(ns: u64) -> u64 {
         }
     }
     // Only a hart that is suspended all the time finds nothing out.
-    if took == 0 { TRIED } else { tried * ns / took }
+    (tried * ns).checked_div(took).unwrap_or(TRIED)
 }
