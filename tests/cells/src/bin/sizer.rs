@@ -140,14 +140,17 @@ fn storm() {
     let stack = stack();
     let (top, bytes) = (stack.as_mut_ptr(), stack.len());
     let mut saved = 0;
-    for round in 0..number("again", 0) {
+    let mut loans = 0;
+    for _ in 0..number("again", 0) {
         wait_until_told();
         TOLD.store(false, Ordering::SeqCst);
         let adopted = loop {
             // SAFETY: of what ran there nothing is left, when the call goes through; else it has not kept the stack.
             match resize::adopt(1, toss, unsafe { core::slice::from_raw_parts_mut(top, bytes) }) {
                 Err(error) if error.kind == ErrorKind::Masked => {
-                    events::set_tick(time::now() + 2_000 + round * 11);
+                    // Of another length each time: else, where time is exact, each could end in the midst of the same tick.
+                    loans += 1;
+                    events::set_tick(time::now() + 3_000 + loans % 64 * 37);
                     let _ = resize::lend(1);
                 }
                 result => break result,
