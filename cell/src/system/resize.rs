@@ -120,8 +120,10 @@ impl Adopted {
     pub fn resume(self) -> ! {
         events::mask();
         let page = core::ptr::from_ref(pages::dispatch(pages::own_hart())).cast_mut();
+        // SAFETY: a field of the page, which is there.
+        let saved = unsafe { &raw mut (*page).saved };
         // SAFETY: events are masked, so the kernel leaves the page's context alone, and what it held is not wanted any more.
-        unsafe { (&raw mut (*page).saved).write(self.0.context) };
+        unsafe { saved.write(self.0.context) };
         // SAFETY: the page is this hart's, events are masked, `saved` was just written, and the vector state came from the kernel.
         unsafe { resume_saved(page, self.0.vector.as_ptr()) }
     }

@@ -107,11 +107,10 @@ impl Guest {
     /// Takes a hart of which nobody releases anything, after its deadline.
     fn take(&mut self) -> Result<(), String> {
         wait("both harts work", || self.status().heartbeats > 20)?;
+        self.notice(1, time::now() + PATIENCE)?;
+        self.refused("nothing was released, and it is too early", self.small, RefusalReason::NotReleased);
         let deadline = time::now() + 5 * MS;
         self.notice(1, deadline)?;
-        if time::now() < deadline {
-            self.refused("nothing was released, and it is too early", self.small, RefusalReason::NotReleased);
-        }
         sleep_until(deadline);
         self.set(self.small)?;
         let CellStatus { harts, taken_harts, wanted_harts, .. } = self.status();

@@ -15,7 +15,9 @@
 
 #![no_std]
 #![no_main]
-#![allow(unsafe_code, reason = "gives a static stack away")]
+#![allow(unsafe_code, reason = "gives a stack away again, when it is not in use any more")]
+
+extern crate alloc;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -44,9 +46,6 @@ static STOPPED: AtomicU32 = AtomicU32::new(0);
 static NEXT: AtomicU64 = AtomicU64::new(0);
 static DONE: [AtomicU32; ITEMS] = [const { AtomicU32::new(0) }; ITEMS];
 static COMPLETED: AtomicU64 = AtomicU64::new(0);
-
-static mut STACK: [u8; 8192] = [0; 8192];
-static STACK_IS_GONE: AtomicBool = AtomicBool::new(false);
 
 fn main(this: u32) {
     events::on_notification(|_| TOLD.store(true, Ordering::SeqCst));
@@ -141,6 +140,7 @@ fn storm() {
     let stack = stack();
     let (top, bytes) = (stack.as_mut_ptr(), stack.len());
     let mut saved = 0;
+    let mut loans = 0;
     for _ in 0..number("again", 0) {
         wait_until_told();
         TOLD.store(false, Ordering::SeqCst);
@@ -148,7 +148,9 @@ fn storm() {
             // SAFETY: of what ran there nothing is left, when the call goes through; else it has not kept the stack.
             match resize::adopt(1, toss, unsafe { core::slice::from_raw_parts_mut(top, bytes) }) {
                 Err(error) if error.kind == ErrorKind::Masked => {
-                    events::set_tick(time::now() + 3_000);
+                    // Of another length each time: else, where time is exact, each could end in the midst of the same tick.
+                    loans += 1;
+                    events::set_tick(time::now() + 3_000 + loans % 64 * 37);
                     let _ = resize::lend(1);
                 }
                 result => break result,
@@ -175,11 +177,7 @@ fn again(this: u32) {
 }
 
 fn stack() -> &'static mut [u8] {
-    if STACK_IS_GONE.swap(true, Ordering::SeqCst) {
-        return &mut [];
-    }
-    // SAFETY: the flag sees to it that this is the only reference ever made.
-    unsafe { &mut *(&raw mut STACK) }
+    alloc::vec![0; 8192].leak()
 }
 
 fn work(this: u32) {
