@@ -154,9 +154,9 @@ impl Hart {
     /// Makes the hart of a cell of one hart as it was before it began. What it did stays counted. The cell has ended, and the hart is not loaded.
     pub(crate) fn renew(&self) {
         let features = features();
-        self.dispatch.renew(0, 1, features.vector_mask, features.vector_bytes);
-        *self.registers.lock() = (Context::default(), Bases { fs: 0, gs: self.dispatch_address });
+        self.dispatch.renew(0, [1, 1], features.vector_mask, features.vector_bytes);
         self.vector.lock().area().reset();
+        self.is_released.store(false, Ordering::SeqCst);
         for word in [&self.tick_at, &self.parked_until, &self.waits_on] {
             word.store(0, Ordering::SeqCst);
         }

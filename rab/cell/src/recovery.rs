@@ -8,7 +8,7 @@ use crate::abi::account::CellState;
 use crate::abi::call::{HandleKind, NO_CELL};
 use crate::abi::plan::{PlanCopy, PlanEntry, PolicyKind};
 use crate::abi::{Error, Handle};
-use cell::{calls, time};
+use cell::calls;
 use manifest::Policy;
 
 use crate::archive::Archive;

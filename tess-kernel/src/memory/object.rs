@@ -149,7 +149,7 @@ impl Dispatch {
     }
 
     /// Makes the page what it is for a hart that has not begun.
-    pub(crate) fn renew(self, hart: u32, harts: u32, vector_mask: u64, vector_bytes: u64) {
+    pub(crate) fn renew(self, hart: u32, harts: [u32; 2], vector_mask: u64, vector_bytes: u64) {
         physical::zero(self.0);
         Self::new(self.0, hart, harts, vector_mask, vector_bytes);
     }
