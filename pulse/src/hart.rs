@@ -2,8 +2,8 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+use crate::collections::Ranked;
 use crate::machine::Machine;
-use crate::queue::Ranked;
 use crate::scheduler::{Next, Scheduler};
 use crate::spin::Spin;
 use crate::switch::{self, Context, Control, Status};

@@ -14,24 +14,24 @@
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod collections;
 #[cfg(feature = "std")]
 pub mod conformance;
 mod hart;
 pub mod home;
 mod machine;
-mod queue;
 mod scheduler;
 mod spin;
 #[allow(unsafe_code, reason = "registers, stacks, and who owns them")]
 mod switch;
 pub mod trace;
 
+pub use collections::{Queue, Ranked};
 pub use hart::Hart;
 pub use machine::{CALLBACK_NS, Callbacks, NoStack, Shape, Summary};
-pub use queue::Ranked;
 pub use scheduler::{Fault, FaultKind, Next, Scheduler};
 pub use spin::{PerHart, Spin, SpinGuard};
-pub use switch::{Context, Control, Queue, SCHEDULER_WORDS};
+pub use switch::{Context, Control, SCHEDULER_WORDS};
 
 /// The most harts of a machine.
 pub const MAX_HARTS: usize = 64;

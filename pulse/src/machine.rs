@@ -3,10 +3,11 @@
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
 use crate::MAX_HARTS;
+use crate::collections::Queue;
 use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::spin::Spin;
-use crate::switch::{self, Queue};
+use crate::switch;
 
 /// What happened in a machine until it stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -20,7 +20,7 @@ mod tests;
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::Ordering;
 
-pub use context::{Context, Control, Queue, SCHEDULER_WORDS};
+pub use context::{Context, Control, SCHEDULER_WORDS};
 pub(crate) use context::{Stack, Status};
 pub(crate) use preempt::{find_vector_state, preempt};
 

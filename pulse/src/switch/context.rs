@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::{begin_context, first_frame};
+use crate::collections::Links;
 use crate::machine::{Machine, NoStack};
 use crate::scheduler::Fault;
 
@@ -60,17 +61,6 @@ impl Control {
         let end = core::ptr::from_ref(self).wrapping_add(1).addr();
         end - self.machine.stack_bytes..end
     }
-}
-
-/// Links with which queues chain contexts without allocating.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub(crate) struct Links {
-    pub(crate) next: Option<Context>,
-    /// Only a [`crate::Ranked`] uses the rest: the other branch, how far away the nearest end is, and what it sorts by.
-    pub(crate) other: Option<Context>,
-    pub(crate) height: u32,
-    pub(crate) key: (u64, u64),
 }
 
 /// What a context has come to: why it left its hart, if it has run.
@@ -171,6 +161,7 @@ impl Context {
         Ok(Self(control))
     }
 
+    /// What the collection that owns it keeps in it.
     pub(crate) fn links(&mut self) -> &mut Links {
         // SAFETY: as for `deref`; what runs in a context never touches the links, and `&mut self` says that nobody else does.
         unsafe { &mut (*self.0.as_ptr()).links }
@@ -205,60 +196,6 @@ impl Drop for Context {
             self.machine.lost.fetch_add(1, Ordering::Relaxed);
             self.machine.forget_one();
         }
-    }
-}
-
-/// First in, first out: the plainest queue of contexts. Pushing and popping take constant time and never allocate.
-#[derive(Debug, Default)]
-pub struct Queue {
-    head: Option<Context>,
-    /// The last one, which the queue owns through its chain of links.
-    tail: Option<NonNull<Control>>,
-    length: usize,
-}
-
-// SAFETY: it owns the contexts that it points to, and they can be sent.
-unsafe impl Send for Queue {}
-
-impl Queue {
-    /// An empty queue.
-    pub const fn new() -> Self {
-        Self { head: None, tail: None, length: 0 }
-    }
-
-    /// How many contexts wait in it.
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
-    /// Whether none does.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    /// To the end.
-    pub fn push(&mut self, context: Context) {
-        match self.tail.replace(context.0) {
-            // SAFETY: this queue owns it, and `&mut self` says that nobody else uses it.
-            Some(tail) => unsafe { (*tail.as_ptr()).links.next = Some(context) },
-            None => self.head = Some(context),
-        }
-        self.length += 1;
-    }
-
-    /// From the front.
-    pub fn pop(&mut self) -> Option<Context> {
-        let mut context = self.head.take()?;
-        self.head = context.links().next.take();
-        self.tail = self.tail.filter(|_| self.head.is_some());
-        self.length -= 1;
-        Some(context)
-    }
-}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        while self.pop().is_some() {}
     }
 }
 

@@ -1,4 +1,4 @@
-//! A queue of contexts by rank. The plain one is [`crate::Queue`].
+//! A queue of contexts by rank.
 
 use crate::switch::Context;
 
