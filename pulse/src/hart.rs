@@ -2,10 +2,11 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+use crate::MAX_HARTS;
 use crate::collections::Ranked;
 use crate::machine::Machine;
 use crate::scheduler::{Next, Scheduler};
-use crate::spin::Spin;
+use crate::switch::lock::Spin;
 use crate::switch::{self, Context, Control, Status};
 
 /// What is to be looked at on a hart, as bits.
@@ -261,5 +262,30 @@ impl Hart {
             machine.home.park(self, u64::MAX);
         }
         self.raise(event::TICK);
+    }
+}
+
+/// A value for each hart, each on cache lines of its own.
+#[derive(Debug)]
+pub struct PerHart<T>([Line<T>; MAX_HARTS]);
+
+#[derive(Debug)]
+#[repr(align(128))]
+struct Line<T>(T);
+
+impl<T> PerHart<T> {
+    /// One for each hart, made by its number.
+    pub fn new(mut make: impl FnMut(usize) -> T) -> Self {
+        Self(core::array::from_fn(|hart| Line(make(hart))))
+    }
+
+    /// This hart's.
+    pub fn of(&self, hart: &Hart) -> &T {
+        self.at(hart.number())
+    }
+
+    /// Another hart's; `number` below [`MAX_HARTS`].
+    pub fn at(&self, number: usize) -> &T {
+        &self.0[number].0
     }
 }

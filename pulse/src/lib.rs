@@ -21,33 +21,19 @@ mod hart;
 pub mod home;
 mod machine;
 mod scheduler;
-mod spin;
 #[allow(unsafe_code, reason = "registers, stacks, and who owns them")]
 mod switch;
 pub mod trace;
 
 pub use collections::{Queue, Ranked};
-pub use hart::Hart;
+pub use hart::{Hart, PerHart};
 pub use machine::{CALLBACK_NS, Callbacks, NoStack, Shape, Summary};
 pub use scheduler::{Fault, FaultKind, Next, Scheduler};
-pub use spin::{PerHart, Spin, SpinGuard};
+pub use switch::lock::{RawSpin, Spin, SpinGuard, masked, on_hart};
 pub use switch::{Context, Control, SCHEDULER_WORDS};
 
 /// The most harts of a machine.
 pub const MAX_HARTS: usize = 64;
-
-/// Does something on this hart with events masked, without a call: a short section in which nothing can interrupt and the hart stays the same. Panics on
-/// a thread that is no hart. What is forbidden while a [`Spin`] is held is forbidden here.
-pub fn on_hart<R>(work: impl FnOnce(&Hart) -> R) -> R {
-    let _masked = spin::Masked::new();
-    work(switch::current().expect("this works on a hart only: inside a machine"))
-}
-
-/// As [`on_hart`] for what does not care where it runs, even outside of a machine: for short calls into code that must not be interrupted.
-pub fn masked<R>(work: impl FnOnce() -> R) -> R {
-    let _masked = spin::Masked::new();
-    work()
-}
 
 /// Lets other contexts go first: [`Scheduler::yielded`].
 #[inline]

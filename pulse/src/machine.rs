@@ -6,8 +6,8 @@ use crate::MAX_HARTS;
 use crate::collections::Queue;
 use crate::hart::{Hart, event};
 use crate::home::Home;
-use crate::spin::Spin;
 use crate::switch;
+use crate::switch::lock::Spin;
 
 /// What happened in a machine until it stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

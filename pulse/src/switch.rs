@@ -13,6 +13,7 @@ mod context;
 pub(crate) mod fault;
 #[cfg(feature = "std")]
 pub(crate) mod fiber;
+pub(crate) mod lock;
 mod preempt;
 #[cfg(all(test, feature = "std"))]
 mod tests;
