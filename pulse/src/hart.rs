@@ -67,7 +67,7 @@ impl Hart {
 
     /// How many harts the scheduler has at the moment; those with smaller numbers are in use.
     pub fn harts(&self) -> usize {
-        self.machine().wanted()
+        self.machine().wanted.load(Ordering::SeqCst)
     }
 
     /// The time, in ns; see [`crate::now`].
@@ -142,12 +142,9 @@ impl Hart {
         let begun = self.now();
         let result = callback(self);
         let masked = switch::masked();
-        assert!(
-            masked == 1,
-            "a callback must give up every lock that it takes, but `{name}` ends masked {masked} times"
-        );
+        assert_eq!(masked, 1, "a callback must give up every lock that it takes, but `{name}` ends masked too often");
         if !self.watched {
-            self.machine().callbacks.lock().count(name, self.now() - begun);
+            self.machine().summary.lock().callbacks.count(name, self.now() - begun);
         }
         result
     }
@@ -167,9 +164,6 @@ impl Hart {
             } else {
                 self.idle(scheduler)
             };
-            if let Next::Run(context) = &next {
-                debug_assert!(!context.is_finished(), "context {} has finished and cannot run", context.id());
-            }
         }
     }
 
@@ -177,6 +171,7 @@ impl Hart {
     /// than to move it.
     #[inline]
     fn run(&self, scheduler: &dyn Scheduler, context: Context) -> Next {
+        debug_assert!(!context.is_finished(), "context {} has finished and cannot run", context.id());
         let at = self.earliest();
         if at < self.armed_at.load(Ordering::Relaxed) {
             self.armed_at.store(at, Ordering::Relaxed);
@@ -202,7 +197,7 @@ impl Hart {
         if events & event::NOTIFY != 0 {
             self.call("notify", |hart| scheduler.notify(hart));
         }
-        if !self.is_wanted() {
+        if self.number >= self.harts() {
             let context = if let Next::Run(context) = next { Some(context) } else { None };
             self.call("resize", |hart| scheduler.resize(hart, context));
             self.stay_away();
@@ -239,13 +234,9 @@ impl Hart {
             self.raise(event::TICK);
         } else if !machine.clear_idle(self) {
             // Someone woke this hart for something else, which another hart may have to do.
-            machine.wake_one();
+            crate::wake_one();
         }
         next
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.number < self.machine().wanted()
     }
 
     /// The hart was taken away: sleeps until it is given back, or the machine stops.
@@ -257,11 +248,29 @@ impl Hart {
         }
         machine.hart(0).post(event::TICK);
         // It may have been woken for something that it will not do.
-        machine.wake_one();
-        while self.pending.fetch_and(event::STOP, Ordering::SeqCst) & event::STOP == 0 && !self.is_wanted() {
+        crate::wake_one();
+        while self.pending.fetch_and(event::STOP, Ordering::SeqCst) & event::STOP == 0 && self.number >= self.harts() {
             machine.home.park(self, u64::MAX);
         }
         self.raise(event::TICK);
+    }
+}
+
+/// The time in ns, from some beginning; the timebase in a cell. 0 outside of a machine.
+pub fn now() -> u64 {
+    switch::current().map_or(0, Hart::now)
+}
+
+/// Stops the present context until an instant of [`now`]; then it is [`Scheduler::ready`] on the hart where it was.
+pub fn sleep_until(at: u64) {
+    crate::suspend(|context| crate::on_hart(|hart| hart.sleep(at, context)));
+}
+
+/// A place at which the deterministic home may switch to another hart or deliver an event. Nothing elsewhere.
+#[inline]
+pub fn point(place: &'static str) {
+    if let Some(hart) = switch::current().filter(|hart| hart.watched) {
+        hart.machine().home.point(place);
     }
 }
 

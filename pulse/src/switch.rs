@@ -199,20 +199,35 @@ pub(crate) fn running(hart: &Hart) -> Option<&Control> {
     unsafe { hart.running.load(Ordering::Relaxed).as_ref() }
 }
 
+/// Looks at the running context as its scheduler sees it. `None` where no context runs.
+pub fn with_running<R>(look: impl FnOnce(&Control) -> R) -> Option<R> {
+    crate::on_hart(|hart| running(hart).map(look))
+}
+
 /// Lets the present context leave; returns when it is continued.
 #[inline]
-pub(crate) fn pause(why: Status) {
+fn pause(why: Status) {
     mask();
     leave(why);
     unmask();
 }
 
-/// See [`crate::suspend`]. The closure stays on the suspended stack, which `busy` keeps from going on before it is done.
-pub(crate) fn suspend(what: impl FnOnce(Context)) {
+/// Lets other contexts go first: [`Scheduler::yielded`](crate::Scheduler::yielded).
+#[inline]
+pub fn yield_now() {
+    crate::point("yield");
+    pause(Status::Yielded);
+}
+
+/// Stops the present context and gives it to `what`, which keeps it until it is to be made ready: the base of every lock and condition. `what` runs on the
+/// hart's own stack with events masked, as a callback does; afterwards the hart calls [`Scheduler::enter`](crate::Scheduler::enter). Returns when the context
+/// is continued. A [`SpinGuard`](crate::SpinGuard) must not be held here, but `what` may take locks: look again there at what you wait for.
+pub fn suspend(what: impl FnOnce(Context)) {
+    crate::point("suspend");
     let mut what = Some(what);
+    // It stays on the suspended stack, which `busy` keeps from going on before it is done.
     let mut once = |context: Context| {
-        let Some(what) = what.take() else { return };
-        let control = context.0;
+        let (what, control) = (what.take().expect("it is called once"), context.0);
         context.busy.store(true, Ordering::Relaxed);
         what(context);
         // SAFETY: `run` waits for this, and a context that has begun is never freed before it has finished.

@@ -1,9 +1,10 @@
 //! A context: a stack with a [`Control`] at its top, and who owns it.
 
 use core::cell::Cell;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, Range};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr};
 
 use super::{begin_context, first_frame};
 use crate::collections::Links;
@@ -122,11 +123,7 @@ impl Context {
     /// [`NoStack`] when there is no memory for it.
     pub fn new<F: FnOnce() + Send + 'static>(work: F) -> Result<Self, NoStack> {
         let mut work = Some(work);
-        let once = move || {
-            if let Some(work) = work.take() {
-                work();
-            }
-        };
+        let once = move || work.take().expect("it is called once")();
         crate::on_hart(|hart| Self::build(hart.machine(), once, size_of::<F>()))
     }
 
@@ -135,10 +132,11 @@ impl Context {
         if machine.stack_bytes < size_of::<Control>() + size_of::<W>() + align_of::<W>() + 256 {
             return Err(refusal);
         }
-        let used = machine.spare.lock().pop().map(Self::into_stack);
-        let stack = used.or_else(|| machine.home.stack(machine.stack_bytes)).ok_or(refusal)?;
-        // SAFETY: just looked.
-        let control = unsafe { stack.0.cast::<Control>().sub(1) };
+        let used = machine.spare.lock().pop().map(|spare| ManuallyDrop::new(spare).0);
+        // SAFETY: a stack is large enough: just looked.
+        let unused =
+            || machine.home.stack(machine.stack_bytes).map(|stack| unsafe { stack.0.cast::<Control>().sub(1) });
+        let control = used.or_else(unused).ok_or(refusal)?;
         let place =
             control.as_ptr().cast::<W>().wrapping_byte_sub(size_of::<W>()).map_addr(|at| at & !(align_of::<W>() - 1));
         let top = place.cast::<u8>().map_addr(|at| at & !15);
@@ -171,15 +169,6 @@ impl Context {
     pub fn is_finished(&self) -> bool {
         matches!(self.status.get(), Status::Finished)
     }
-
-    /// The stack of one that has finished, or whose closure was dropped, for another one.
-    fn into_stack(self) -> Stack {
-        debug_assert!(self.is_finished(), "its stack is in use");
-        // SAFETY: the end of the same memory.
-        let stack = Stack(unsafe { self.0.add(1) }.cast());
-        core::mem::forget(self);
-        stack
-    }
 }
 
 impl Drop for Context {
@@ -193,7 +182,7 @@ impl Drop for Context {
         if self.is_finished() {
             self.machine.spare.lock().push(Self(self.0));
         } else {
-            self.machine.lost.fetch_add(1, Ordering::Relaxed);
+            self.machine.summary.lock().lost += 1;
             self.machine.forget_one();
         }
     }
