@@ -164,6 +164,9 @@ impl Hart {
             } else {
                 self.idle(scheduler)
             };
+            if let Next::Run(context) = &next {
+                debug_assert!(!context.is_finished(), "context {} has finished and cannot run", context.id());
+            }
         }
     }
 
@@ -171,7 +174,6 @@ impl Hart {
     /// than to move it.
     #[inline]
     fn run(&self, scheduler: &dyn Scheduler, context: Context) -> Next {
-        debug_assert!(!context.is_finished(), "context {} has finished and cannot run", context.id());
         let at = self.earliest();
         if at < self.armed_at.load(Ordering::Relaxed) {
             self.armed_at.store(at, Ordering::Relaxed);

@@ -55,7 +55,7 @@ pub(crate) struct Machine {
     pub(crate) idle: AtomicU64,
     /// Contexts made and not yet finished, dropped or lost.
     pub(crate) live: AtomicU64,
-    created: AtomicU64,
+    pub(crate) created: AtomicU64,
     /// What is told at the end, but for `created`.
     pub(crate) summary: Spin<Summary>,
     /// Finished contexts, whose stacks are for the next.
@@ -111,12 +111,6 @@ impl Machine {
 
     pub(crate) fn post_all(&self, events: u32) {
         self.harts().iter().for_each(|hart| hart.post(events));
-    }
-
-    /// Counts a new context, and numbers it.
-    pub(crate) fn count_one(&self) -> u64 {
-        self.live.fetch_add(1, Ordering::Relaxed);
-        self.created.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// A context has finished or was dropped. After the last one the machine stops.

@@ -10,8 +10,6 @@
 
 mod context;
 #[cfg(feature = "std")]
-pub(crate) mod fault;
-#[cfg(feature = "std")]
 pub(crate) mod fiber;
 pub(crate) mod lock;
 mod preempt;
@@ -23,6 +21,8 @@ use core::sync::atomic::Ordering;
 
 pub use context::{Context, Control, SCHEDULER_WORDS};
 pub(crate) use context::{Stack, Status};
+#[cfg(feature = "std")]
+pub(crate) use preempt::abandon;
 pub(crate) use preempt::{find_vector_state, preempt};
 
 use crate::hart::Hart;
@@ -51,19 +51,16 @@ pub(crate) fn mask() {
     unsafe { asm!(concat!("inc dword ptr ", local!(8)), options(nostack)) };
 }
 
-/// Undoes one [`mask`]; returns whether events may come again.
-#[inline]
-fn unmask_once() -> bool {
-    let open: u8;
-    // SAFETY: as for `mask`.
-    unsafe { asm!(concat!("dec dword ptr ", local!(8)), "setz {0}", out(reg_byte) open, options(nostack)) };
-    open != 0
-}
-
 /// Undoes one [`mask`], and delivers what has collected if it was the last.
 #[inline]
 pub(crate) fn unmask() {
-    while unmask_once() && current().is_some_and(Hart::has_events) {
+    loop {
+        let open: u8;
+        // SAFETY: as for `mask`.
+        unsafe { asm!(concat!("dec dword ptr ", local!(8)), "setz {0}", out(reg_byte) open, options(nostack)) };
+        if open == 0 || !current().is_some_and(Hart::has_events) {
+            return;
+        }
         deliver();
     }
 }
@@ -129,14 +126,14 @@ unsafe fn switch(save: *mut *mut u8, to: *mut u8) {
     }
 }
 
-/// The stack pointer of what has not run yet, below `top`, a multiple of 16: it will begin with this function and argument.
+/// The stack pointer of what has not run yet, below `top`: it will begin with this function and argument.
 ///
 /// # Safety
-/// 32 bytes below `top` are writable and unused.
+/// 47 bytes below `top` are writable and unused.
 unsafe fn first_frame(top: *mut u8, function: *const (), argument: *const ()) -> *mut u8 {
-    let frame = top.wrapping_sub(32);
+    let frame = top.map_addr(|at| at & !15).wrapping_sub(32);
     let words = [begin as *const () as usize, argument.addr(), function.addr(), 0];
-    // SAFETY: the caller says so, and `top`'s alignment is enough.
+    // SAFETY: the caller says so, and it is aligned.
     unsafe { frame.cast::<[usize; 4]>().write(words) };
     frame
 }

@@ -1,6 +1,18 @@
 //! A queue of contexts by rank.
 
-use crate::switch::Context;
+use crate::switch::{Context, Control};
+
+impl Control {
+    /// What [`crate::Ranked`] sorts by: the smallest first. 0 at the start.
+    pub fn rank(&self) -> u64 {
+        self.links.rank.get()
+    }
+
+    /// Sets the rank. Not while the context is in a [`crate::Ranked`], which cannot happen by accident: it owns its contexts.
+    pub fn set_rank(&self, rank: u64) {
+        self.links.rank.set(rank);
+    }
+}
 
 /// Contexts by rank, the smallest first, and among equals the one that came first. Never allocates: a leftist heap of the contexts themselves, in which pushing and
 /// popping take logarithmic time at most.

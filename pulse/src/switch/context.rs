@@ -4,10 +4,11 @@ use core::cell::Cell;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, Range};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicPtr};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::{begin_context, first_frame};
 use crate::collections::Links;
+use crate::hart::Hart;
 use crate::machine::{Machine, NoStack};
 use crate::scheduler::Fault;
 
@@ -27,7 +28,6 @@ pub struct Control {
     pub(crate) links: Links,
     pub(super) machine: &'static Machine,
     id: u64,
-    rank: Cell<u64>,
     words: [Cell<u64>; SCHEDULER_WORDS],
 }
 
@@ -35,16 +35,6 @@ impl Control {
     /// The context's number: from 1, in the order of creation, never used twice in a machine.
     pub fn id(&self) -> u64 {
         self.id
-    }
-
-    /// What [`crate::Ranked`] sorts by: the smallest first. 0 at the start.
-    pub fn rank(&self) -> u64 {
-        self.rank.get()
-    }
-
-    /// Sets the rank. Not while the context is in a [`crate::Ranked`], which cannot happen by accident: it owns its contexts.
-    pub fn set_rank(&self, rank: u64) {
-        self.rank.set(rank);
     }
 
     /// A word that belongs to the scheduler, 0 at the start; `index` below [`SCHEDULER_WORDS`].
@@ -58,7 +48,7 @@ impl Control {
     }
 
     /// The addresses of its stack.
-    pub(super) fn stack(&self) -> Range<usize> {
+    pub(crate) fn stack(&self) -> Range<usize> {
         let end = core::ptr::from_ref(self).wrapping_add(1).addr();
         end - self.machine.stack_bytes..end
     }
@@ -124,12 +114,10 @@ impl Context {
     pub fn new<F: FnOnce() + Send + 'static>(work: F) -> Result<Self, NoStack> {
         let mut work = Some(work);
         let once = move || work.take().expect("it is called once")();
-        crate::on_hart(|hart| Self::build(hart.machine(), once, size_of::<F>()))
-    }
-
-    fn build<W: FnMut() + 'static>(machine: &'static Machine, work: W, closure_bytes: usize) -> Result<Self, NoStack> {
-        let refusal = NoStack { stack_bytes: machine.stack_bytes, closure_bytes };
-        if machine.stack_bytes < size_of::<Control>() + size_of::<W>() + align_of::<W>() + 256 {
+        let (size, align) = (size_of_val(&once), align_of_val(&once));
+        let machine = crate::on_hart(Hart::machine);
+        let refusal = NoStack { stack_bytes: machine.stack_bytes, closure_bytes: size_of::<F>() };
+        if machine.stack_bytes < size_of::<Control>() + size + align + 256 {
             return Err(refusal);
         }
         let used = machine.spare.lock().pop().map(|spare| ManuallyDrop::new(spare).0);
@@ -137,22 +125,20 @@ impl Context {
         let unused =
             || machine.home.stack(machine.stack_bytes).map(|stack| unsafe { stack.0.cast::<Control>().sub(1) });
         let control = used.or_else(unused).ok_or(refusal)?;
-        let place =
-            control.as_ptr().cast::<W>().wrapping_byte_sub(size_of::<W>()).map_addr(|at| at & !(align_of::<W>() - 1));
-        let top = place.cast::<u8>().map_addr(|at| at & !15);
+        let place = control.as_ptr().wrapping_byte_sub(size).map_addr(|at| at & !(align - 1)).cast();
         // SAFETY: it lies in the stack, which is ours and large enough; aligned as computed.
-        unsafe { place.write(work) };
+        unsafe { core::ptr::write(place, once) };
         // SAFETY: as above.
-        let saved = AtomicPtr::new(unsafe { first_frame(top, begin_context as *const (), control.as_ptr().cast()) });
+        let saved = unsafe { first_frame(place.cast(), begin_context as *const (), control.as_ptr().cast()) };
+        machine.live.fetch_add(1, Ordering::Relaxed);
         let content = Control {
-            id: machine.count_one(),
-            rank: Cell::new(0),
-            words: Default::default(),
-            links: Links::default(),
-            saved,
-            busy: AtomicBool::new(false),
+            saved: AtomicPtr::new(saved),
             status: Cell::new(Status::Fresh(place)),
+            busy: AtomicBool::new(false),
+            links: Links::default(),
             machine,
+            id: machine.created.fetch_add(1, Ordering::Relaxed) + 1,
+            words: Default::default(),
         };
         // SAFETY: as above; the end of a stack and the size of what is written are multiples of 64.
         unsafe { control.write(content) };

@@ -1,6 +1,7 @@
-//! Interrupting a context: it goes on in a trampoline on its own stack, which saves everything and then leaves as a voluntary switch does.
+//! Interrupting a context: it goes on in a trampoline on its own stack, which saves everything and then leaves as a voluntary switch does. Or for good: its hart goes
+//! on, and the context never does.
 
-use core::arch::{asm, naked_asm};
+use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Control, Status, leave, mask, running, unmask};
@@ -15,15 +16,13 @@ const VECTOR_COMPONENTS: u64 = 0xe7;
 
 /// Finds out what vector state there is. To be called before the first preemption.
 pub(crate) fn find_vector_state() {
-    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
     const OSXSAVE: u32 = 1 << 27;
     if __cpuid(1).ecx & OSXSAVE == 0 {
         return;
     }
-    let (low, high): (u32, u32);
     // SAFETY: the processor has the instruction, and the system allows it: that is what OSXSAVE says.
-    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
-    let mask = (u64::from(high) << 32 | u64::from(low)) & VECTOR_COMPONENTS;
+    let mask = unsafe { _xgetbv(0) } & VECTOR_COMPONENTS;
     // The legacy area and the header, then each component where the processor says that it lies.
     let ends = (2..64).filter(|bit| mask & (1 << bit) != 0).map(|bit| {
         let part = __cpuid_count(0xd, bit);
@@ -57,6 +56,20 @@ pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: 
     *rip = preempted as *const () as u64;
     mask();
     true
+}
+
+/// Ends the running context where it was interrupted: returns the instruction pointer and stack pointer with which its hart goes on, as in the second half of
+/// [`switch`](super::switch), and wants the direction flag clear. Masks events once. Only where the system tells of faults: the kernel does not tell cells yet.
+///
+/// # Safety
+/// A context runs on this hart, events were not masked, and it never goes on.
+#[cfg(feature = "std")]
+pub(crate) unsafe fn abandon(hart: &Hart, fault: crate::Fault) -> (u64, u64) {
+    running(hart).inspect(|context| context.status.set(Status::Faulted(fault)));
+    mask();
+    let stack = hart.stack_pointer.load(Ordering::Relaxed).cast::<u64>();
+    // SAFETY: `switch` has left it there, and waits.
+    (unsafe { stack.read() }, stack.wrapping_add(1) as u64)
 }
 
 /// The rest of a preemption, as a voluntary switch.

@@ -144,7 +144,7 @@ mod tests {
         for path in ["home/test.rs", "home/test/search.rs", "switch/tests.rs", "trace.rs"] {
             assert_eq!(parts(path), Some("testing tools"), "{path}");
         }
-        for path in ["lib.rs", "home.rs", "switch.rs", "switch/fault.rs", "something_new.rs"] {
+        for path in ["lib.rs", "home.rs", "switch.rs", "switch/preempt.rs", "something_new.rs"] {
             assert_eq!(parts(path), None, "{path}");
         }
     }
