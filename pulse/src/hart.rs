@@ -115,16 +115,12 @@ impl Hart {
         self.wake_at.fetch_min(at, Ordering::Relaxed);
     }
 
-    /// The first sleeper, if it is to wake by then, and when it is.
-    fn pop_sleeper(&self, now: u64) -> Option<(u64, Context)> {
-        let at = self.wake_at.load(Ordering::Relaxed);
-        if at > now {
-            return None;
-        }
+    /// The first sleeper, and when it is to wake.
+    fn pop_sleeper(&self) -> Option<(u64, Context)> {
         let mut sleepers = self.sleepers.lock();
-        let sleeper = sleepers.pop();
+        let first = sleepers.pop_at();
         self.wake_at.store(sleepers.first_rank().unwrap_or(u64::MAX), Ordering::Relaxed);
-        sleeper.map(|sleeper| (at, sleeper))
+        first
     }
 
     /// The first instant at which this hart has something to do.
@@ -209,17 +205,18 @@ impl Hart {
         if self.armed_at.load(Ordering::Relaxed) <= now {
             self.armed_at.store(u64::MAX, Ordering::Relaxed);
         }
-        while let Some((_, sleeper)) = self.pop_sleeper(now) {
+        while self.wake_at.load(Ordering::Relaxed) <= now
+            && let Some((_, sleeper)) = self.pop_sleeper()
+        {
             self.call("ready", |hart| scheduler.ready(hart, sleeper));
         }
         let due = self.tick_at() <= now;
         if due {
             self.set_tick(u64::MAX);
         }
+        let interrupts = due || events & event::KICK != 0;
         match next {
-            Next::Run(context) if due || events & event::KICK != 0 => {
-                self.call("tick", |hart| scheduler.tick(hart, context))
-            }
+            Next::Run(context) if interrupts => self.call("tick", |hart| scheduler.tick(hart, context)),
             Next::Run(context) => Next::Run(context),
             Next::Idle { .. } => self.call("enter", |hart| scheduler.enter(hart)),
         }
@@ -245,7 +242,7 @@ impl Hart {
     fn stay_away(&self) {
         let machine = self.machine();
         self.set_tick(u64::MAX);
-        while let Some((at, sleeper)) = self.pop_sleeper(u64::MAX) {
+        while let Some((at, sleeper)) = self.pop_sleeper() {
             machine.hart(0).sleep(at, sleeper);
         }
         machine.hart(0).post(event::TICK);

@@ -60,9 +60,6 @@ pub(crate) struct Machine {
     pub(crate) summary: Spin<Summary>,
     /// Finished contexts, whose stacks are for the next.
     pub(crate) spare: Spin<Queue>,
-    /// What went wrong first: for homes in which a panic does not end everything.
-    #[cfg(feature = "std")]
-    pub(crate) failure: Spin<Option<crate::home::linux::Failure>>,
 }
 
 impl core::fmt::Debug for Machine {
@@ -86,8 +83,6 @@ impl Machine {
             created: AtomicU64::new(0),
             summary: Spin::default(),
             spare: Spin::default(),
-            #[cfg(feature = "std")]
-            failure: Spin::default(),
         }
     }
 
@@ -138,10 +133,8 @@ pub fn wake_one() {
     fence(Ordering::SeqCst);
     on_hart(|hart| {
         let machine = hart.machine();
-        while let idle = machine.idle.load(Ordering::SeqCst)
-            && idle != 0
-        {
-            let sleeper = machine.hart(idle.trailing_zeros() as usize);
+        // Where no bit is set, there is no hart of that number.
+        while let Some(sleeper) = machine.harts.get(machine.idle.load(Ordering::SeqCst).trailing_zeros() as usize) {
             if machine.clear_idle(sleeper) {
                 return sleeper.post(event::KICK);
             }

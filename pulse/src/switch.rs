@@ -12,7 +12,7 @@ mod context;
 #[cfg(feature = "std")]
 pub(crate) mod fiber;
 pub(crate) mod lock;
-mod preempt;
+pub(crate) mod preempt;
 #[cfg(all(test, feature = "std"))]
 mod tests;
 
@@ -21,8 +21,6 @@ use core::sync::atomic::Ordering;
 
 pub use context::{Context, Control, SCHEDULER_WORDS};
 pub(crate) use context::{Stack, Status};
-#[cfg(feature = "std")]
-pub(crate) use preempt::abandon;
 pub(crate) use preempt::{find_vector_state, preempt};
 
 use crate::hart::Hart;

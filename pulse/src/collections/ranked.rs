@@ -54,10 +54,15 @@ impl Ranked {
 
     /// Removes the context with the smallest rank.
     pub fn pop(&mut self) -> Option<Context> {
+        self.pop_at().map(|(_, context)| context)
+    }
+
+    /// As [`Ranked::pop`], with the rank or key that it was added by.
+    pub(crate) fn pop_at(&mut self) -> Option<(u64, Context)> {
         let mut first = self.root.take()?;
         let links = first.links();
         self.root = meld(links.next.take(), links.other.take());
-        Some(first)
+        Some((first.links.key.0, first))
     }
 
     /// Sorts anew, after ranks of contexts in it have become different: `rank` is asked for each. Among equals the one that was pushed first stays first. Takes the time

@@ -106,10 +106,19 @@ pub fn notify() {
 /// What a panic leaves behind.
 pub(crate) type Failure = Box<dyn core::any::Any + Send>;
 
+/// What went wrong first in machines that have not ended yet, by where they lie.
+static FAILURES: Mutex<Vec<(usize, Failure)>> = Mutex::new(Vec::new());
+
 impl Machine {
     /// Keeps the first thing that went wrong, and stops.
     pub(crate) fn fail(&self, failure: Failure) {
-        self.failure.lock().get_or_insert(failure);
+        let place = core::ptr::from_ref(self).addr();
+        crate::masked(|| {
+            let mut failures = FAILURES.lock().expect("nobody panics here");
+            if failures.iter().all(|(of, _)| *of != place) {
+                failures.push((place, failure));
+            }
+        });
         self.post_all(event::STOP);
     }
 
@@ -118,8 +127,12 @@ impl Machine {
         self.live.load(Ordering::SeqCst)
     }
 
+    /// Gives what was kept.
     pub(crate) fn take_failure(&self) -> Option<Failure> {
-        self.failure.lock().take()
+        let place = core::ptr::from_ref(self).addr();
+        let mut failures = FAILURES.lock().expect("nobody panics here");
+        let index = failures.iter().position(|(of, _)| *of == place)?;
+        Some(failures.swap_remove(index).1)
     }
 }
 
@@ -411,7 +424,7 @@ unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, u
         // SAFETY: the system passes what it interrupted, which this handler may change.
         let registers = unsafe { &mut (*ucontext.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
         // SAFETY: a context runs, and it never goes on.
-        let (rip, rsp) = unsafe { switch::abandon(hart, Fault { address, kind }) };
+        let (rip, rsp) = unsafe { switch::preempt::abandon(hart, Fault { address, kind }) };
         registers[libc::REG_RIP as usize] = rip as i64;
         registers[libc::REG_RSP as usize] = rsp as i64;
         registers[libc::REG_EFL as usize] &= !DIRECTION_FLAG;

@@ -30,13 +30,6 @@ pub type SpinGuard<'a, T> = lock_api::MutexGuard<'a, RawSpin, T>;
 #[derive(Debug)]
 pub struct RawSpin(AtomicBool);
 
-impl RawSpin {
-    #[inline]
-    fn take(&self) -> bool {
-        self.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
-}
-
 // SAFETY: whoever changes the word from false to true has the lock, until it becomes false.
 unsafe impl RawMutex for RawSpin {
     const INIT: Self = Self(AtomicBool::new(false));
@@ -47,7 +40,7 @@ unsafe impl RawMutex for RawSpin {
     fn lock(&self) {
         crate::point("lock");
         mask();
-        while !self.take() {
+        while self.0.swap(true, Ordering::Acquire) {
             // Whoever has it may be a hart that the home can wait for.
             current().map_or_else(core::hint::spin_loop, |hart| hart.machine().home.relax());
         }
@@ -56,7 +49,7 @@ unsafe impl RawMutex for RawSpin {
     #[inline]
     fn try_lock(&self) -> bool {
         mask();
-        let taken = self.take();
+        let taken = !self.0.swap(true, Ordering::Acquire);
         if !taken {
             unmask();
         }
