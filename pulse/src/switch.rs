@@ -17,6 +17,7 @@ pub(crate) mod preempt;
 mod tests;
 
 use core::arch::{asm, naked_asm};
+use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
 pub use context::{Context, Control, SCHEDULER_WORDS};
@@ -181,9 +182,13 @@ pub(crate) fn run(hart: &Hart, context: Context) -> Option<Context> {
     // hart's own.
     unsafe { switch(hart.stack_pointer.as_ptr(), context.saved.load(Ordering::Relaxed)) };
     hart.running.store(core::ptr::null_mut(), Ordering::Relaxed);
-    let Status::Suspended(what) = context.status.get() else { return Some(context) };
-    // SAFETY: `suspend` made it, and cannot return before it has been called and is no longer busy.
-    hart.call("suspend", |_| unsafe { (*what)(context) });
+    let Status::Suspended(give, what) = context.status.get() else { return Some(context) };
+    let control = context.0;
+    context.busy.store(true, Ordering::Relaxed);
+    // SAFETY: `suspend` made them for each other, and cannot return, while the context is busy.
+    hart.call("suspend", |_| unsafe { give(what, context) });
+    // SAFETY: a context that has begun is never freed before it has finished.
+    unsafe { control.as_ref() }.busy.store(false, Ordering::Release);
     None
 }
 
@@ -217,19 +222,13 @@ pub fn yield_now() {
 /// Stops the present context and gives it to `what`, which keeps it until it is to be made ready: the base of every lock and condition. `what` runs on the
 /// hart's own stack with events masked, as a callback does; afterwards the hart calls [`Scheduler::enter`](crate::Scheduler::enter). Returns when the context
 /// is continued. A [`SpinGuard`](crate::SpinGuard) must not be held here, but `what` may take locks: look again there at what you wait for.
-pub fn suspend(what: impl FnOnce(Context)) {
-    crate::point("suspend");
-    let mut what = Some(what);
-    // It stays on the suspended stack, which `busy` keeps from going on before it is done.
-    let mut once = |context: Context| {
-        let (what, control) = (what.take().expect("it is called once"), context.0);
-        context.busy.store(true, Ordering::Relaxed);
+pub fn suspend<F: FnOnce(Context)>(what: F) {
+    unsafe fn give<F: FnOnce(Context)>(what: *const (), context: Context) {
+        // SAFETY: it is there, and is not used again.
+        let what = unsafe { what.cast::<F>().read() };
         what(context);
-        // SAFETY: `run` waits for this, and a context that has begun is never freed before it has finished.
-        unsafe { control.as_ref() }.busy.store(false, Ordering::Release);
-    };
-    let call: *mut (dyn FnMut(Context) + '_) = &raw mut once;
-    // SAFETY: only the lifetime changes: it is called once, before `busy` lets this go on.
-    let call = unsafe { core::mem::transmute::<*mut (dyn FnMut(Context) + '_), *mut dyn FnMut(Context)>(call) };
-    pause(Status::Suspended(call));
+    }
+    crate::point("suspend");
+    let what = ManuallyDrop::new(what);
+    pause(Status::Suspended(give::<F>, (&raw const what).cast()));
 }

@@ -2,6 +2,7 @@
 //!
 //! The heap masks events while it is at work, so contexts may allocate.
 
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -115,8 +116,8 @@ impl Home for Cell {
             calls::memory_map(base + mapped, part, Access::ReadWrite).ok()?;
             mapped += part;
         }
-        let end = NonNull::new((base + bytes) as *mut u8)?;
+        let stack = NonNull::slice_from_raw_parts(NonNull::new(base as *mut MaybeUninit<u8>)?, bytes as usize);
         // SAFETY: just mapped for this, at addresses that are used only here and only once; whole pages, never unmapped.
-        Some(unsafe { Stack::below(end) })
+        Some(unsafe { &mut *stack.as_ptr() })
     }
 }

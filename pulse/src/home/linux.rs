@@ -258,10 +258,8 @@ pub(crate) fn allocate_stack(bytes: usize) -> Option<Stack> {
     if unsafe { libc::mprotect(base.as_ptr().cast(), bytes, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
         return None;
     }
-    // SAFETY: the end of what was just mapped.
-    let end = unsafe { base.add(bytes) };
     // SAFETY: just mapped for this, whole pages, and never unmapped.
-    Some(unsafe { Stack::below(end) })
+    Some(unsafe { NonNull::slice_from_raw_parts(base.cast(), bytes).as_mut() })
 }
 
 /// What a thread is while it is a hart.

@@ -1,7 +1,7 @@
 //! A context: a stack with a [`Control`] at its top, and who owns it.
 
 use core::cell::Cell;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::{Deref, Range};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -61,29 +61,15 @@ pub(crate) enum Status {
     Fresh(*mut dyn FnMut()),
     Interrupted,
     Yielded,
-    /// It was given to this closure, on its own stack.
-    Suspended(*mut dyn FnMut(Context)),
+    /// It is given to a closure, on its own stack, by this function.
+    Suspended(unsafe fn(*const (), Context), *const ()),
     Finished,
     #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "the kernel does not tell cells of faults yet"))]
     Faulted(Fault),
 }
 
-/// The end of memory for a stack. Only homes make them.
-#[derive(Debug)]
-pub(crate) struct Stack(pub(super) NonNull<u8>);
-
-// SAFETY: it is plain memory that it owns.
-unsafe impl Send for Stack {}
-
-impl Stack {
-    /// Memory that a home has got.
-    ///
-    /// # Safety
-    /// It is writable for as many bytes below `end` as the home was asked for, belongs to nobody else, and is never given back; `end` is a multiple of 64.
-    pub(crate) unsafe fn below(end: NonNull<u8>) -> Self {
-        Self(end)
-    }
-}
+/// Memory for a stack, from a home: whole pages, never given back.
+pub(crate) type Stack = &'static mut [MaybeUninit<u8>];
 
 /// A computation that does not run at the moment, and that can be continued on any hart. Owned by whoever will decide that.
 ///
@@ -121,9 +107,8 @@ impl Context {
             return Err(refusal);
         }
         let used = machine.spare.lock().pop().map(|spare| ManuallyDrop::new(spare).0);
-        // SAFETY: a stack is large enough: just looked.
-        let unused =
-            || machine.home.stack(machine.stack_bytes).map(|stack| unsafe { stack.0.cast::<Control>().sub(1) });
+        let control_of = |stack: Stack| NonNull::new(stack.as_mut_ptr_range().end.cast::<Control>().wrapping_sub(1));
+        let unused = || machine.home.stack(machine.stack_bytes).and_then(control_of);
         let control = used.or_else(unused).ok_or(refusal)?;
         let place = control.as_ptr().wrapping_byte_sub(size).map_addr(|at| at & !(align - 1)).cast();
         // SAFETY: it lies in the stack, which is ours and large enough; aligned as computed.
