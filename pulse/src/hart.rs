@@ -124,7 +124,6 @@ impl Hart {
     }
 
     /// The first instant at which this hart has something to do.
-    #[inline]
     pub(crate) fn earliest(&self) -> u64 {
         self.tick_at().min(self.wake_at.load(Ordering::Relaxed))
     }
@@ -137,8 +136,7 @@ impl Hart {
         assert!(switch::running(self).is_none(), "a callback must run on the hart's own stack, but `{name}` does not");
         let begun = self.now();
         let result = callback(self);
-        let masked = switch::masked();
-        assert_eq!(masked, 1, "a callback must give up every lock that it takes, but `{name}` ends masked too often");
+        assert_eq!(switch::masked(), 1, "a callback must give up every lock that it takes, but `{name}` did not");
         if !self.watched {
             self.machine().summary.lock().callbacks.count(name, self.now() - begun);
         }
@@ -168,7 +166,6 @@ impl Hart {
 
     /// Runs a context until it leaves. The hardware timer is armed if something is due before it would fire; one that fires too early is armed anew then, which is cheaper
     /// than to move it.
-    #[inline]
     fn run(&self, scheduler: &dyn Scheduler, context: Context) -> Next {
         let at = self.earliest();
         if at < self.armed_at.load(Ordering::Relaxed) {

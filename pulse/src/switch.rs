@@ -65,7 +65,6 @@ pub(crate) fn unmask() {
 }
 
 /// How many times events are masked here.
-#[inline]
 pub(crate) fn masked() -> u32 {
     let depth: u32;
     // SAFETY: reads a word of this hart or thread.
@@ -86,11 +85,10 @@ pub(crate) fn current() -> Option<&'static Hart> {
 /// Says which hart this thread or hardware is, and how deeply events are masked.
 pub(crate) fn become_hart(hart: Option<&'static Hart>, depth: u32) {
     let hart = hart.map_or(core::ptr::null(), core::ptr::from_ref);
-    // SAFETY: the words belong to this hart or thread. The depth is set first, so that no event sees the hart unmasked by mistake.
-    unsafe {
-        asm!(concat!("mov ", local!(8), ", {1:e}"), concat!("mov ", local!(0), ", {0}"), in(reg) hart, in(reg) depth,
-            options(nostack, preserves_flags));
-    }
+    // SAFETY: the word belongs to this hart or thread.
+    unsafe { asm!(concat!("mov ", local!(8), ", {0:e}"), in(reg) depth, options(nostack, preserves_flags)) };
+    // SAFETY: as above. The depth is set before, so that no event sees the hart unmasked by mistake.
+    unsafe { asm!(concat!("mov ", local!(0), ", {0}"), in(reg) hart, options(nostack, preserves_flags)) };
 }
 
 /// Lets events that collected while masked interrupt the present context, and masks them once again. Not called in a callback, where events stay masked
@@ -143,10 +141,8 @@ unsafe extern "sysv64" fn begin() {
     naked_asm!("pop rdi", "pop rax", "xor ebp, ebp", "add rsp, 8", "call rax", "ud2")
 }
 
-/// The first function of a context.
-unsafe extern "sysv64" fn begin_context(context: *const Control) -> ! {
-    // SAFETY: it lies at the top of this stack and outlives what runs on it.
-    let context = unsafe { &*context };
+/// The first function of a context, which lies at the top of this stack and outlives what runs on it.
+extern "sysv64" fn begin_context(context: &Control) -> ! {
     if let Status::Fresh(work) = context.status.replace(Status::Interrupted) {
         unmask();
         // SAFETY: it lies on this stack, and nobody else knows it, because the status is another one now.
@@ -172,9 +168,8 @@ fn leave(why: Status) {
 }
 
 /// On a hart's own stack: continues a context until it leaves, and gives it back with a new status, unless it was suspended and thus given away. Events are masked.
-#[inline]
 pub(crate) fn run(hart: &Hart, context: Context) -> Option<Context> {
-    while context.busy.load(Ordering::Acquire) {
+    while context.saved.load(Ordering::Acquire).is_null() {
         hart.machine().home.relax();
     }
     hart.running.store(context.0.as_ptr(), Ordering::Relaxed);
@@ -183,12 +178,12 @@ pub(crate) fn run(hart: &Hart, context: Context) -> Option<Context> {
     unsafe { switch(hart.stack_pointer.as_ptr(), context.saved.load(Ordering::Relaxed)) };
     hart.running.store(core::ptr::null_mut(), Ordering::Relaxed);
     let Status::Suspended(give, what) = context.status.get() else { return Some(context) };
-    let control = context.0;
-    context.busy.store(true, Ordering::Relaxed);
-    // SAFETY: `suspend` made them for each other, and cannot return, while the context is busy.
+    let (control, saved) = (context.0, context.saved.load(Ordering::Relaxed));
+    context.saved.store(core::ptr::null_mut(), Ordering::Relaxed);
+    // SAFETY: `suspend` made them for each other, and cannot return before the stack pointer is there again.
     hart.call("suspend", |_| unsafe { give(what, context) });
     // SAFETY: a context that has begun is never freed before it has finished.
-    unsafe { control.as_ref() }.busy.store(false, Ordering::Release);
+    unsafe { control.as_ref() }.saved.store(saved, Ordering::Release);
     None
 }
 

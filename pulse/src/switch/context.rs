@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::{Deref, Range};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::{begin_context, first_frame};
 use crate::collections::Links;
@@ -20,11 +20,9 @@ pub const SCHEDULER_WORDS: usize = 4;
 #[repr(C, align(64))]
 pub struct Control {
     // What every switch needs comes first, in one cache line.
-    /// The stack pointer while the context does not run.
+    /// The stack pointer while the context does not run; null while [`crate::suspend`]'s closure still uses its stack.
     pub(super) saved: AtomicPtr<u8>,
     pub(crate) status: Cell<Status>,
-    /// Set while [`crate::suspend`]'s closure still uses the context's stack.
-    pub(super) busy: AtomicBool,
     pub(crate) links: Links,
     pub(super) machine: &'static Machine,
     id: u64,
@@ -119,7 +117,6 @@ impl Context {
         let content = Control {
             saved: AtomicPtr::new(saved),
             status: Cell::new(Status::Fresh(place)),
-            busy: AtomicBool::new(false),
             links: Links::default(),
             machine,
             id: machine.created.fetch_add(1, Ordering::Relaxed) + 1,
@@ -158,5 +155,3 @@ impl Drop for Context {
         }
     }
 }
-
-const _: () = assert!(size_of::<Control>().is_multiple_of(64), "what lies at a stack's end keeps it aligned");
