@@ -15,7 +15,7 @@
 extern crate std;
 
 mod collections;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", feature = "cell"))]
 pub mod conformance;
 mod hart;
 pub mod home;

@@ -12,7 +12,7 @@ mod context;
 #[cfg(feature = "std")]
 pub(crate) mod fiber;
 pub(crate) mod lock;
-pub(crate) mod preempt;
+mod preempt;
 #[cfg(all(test, feature = "std"))]
 mod tests;
 
@@ -22,7 +22,7 @@ use core::sync::atomic::Ordering;
 
 pub use context::{Context, Control, SCHEDULER_WORDS};
 pub(crate) use context::{Stack, Status};
-pub(crate) use preempt::{find_vector_state, preempt};
+pub(crate) use preempt::{abandon, find_vector_state, preempt, running_stack_is_near};
 
 use crate::hart::Hart;
 

@@ -17,7 +17,7 @@ use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::{Fault, FaultKind, Scheduler};
-use crate::switch::{self, Context, Control, Stack};
+use crate::switch::{self, Context, Stack};
 
 // What a thread knows of its hart: see `switch`.
 #[cfg(not(feature = "cell"))]
@@ -333,9 +333,6 @@ fn set_timer(hart: &Hart, at: u64, flags: libc::c_int) {
     unsafe { libc::timer_settime(timer, flags, &raw const setting, core::ptr::null_mut()) };
 }
 
-/// Compiled code expects this bit of the flags to be clear.
-const DIRECTION_FLAG: i64 = 1 << 10;
-
 /// Signals that are faults, and what handled them before.
 const FAULTS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
 static EARLIER: [AtomicU64; FAULTS.len()] = [const { AtomicU64::new(0) }; FAULTS.len()];
@@ -410,8 +407,7 @@ unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, u
     // SAFETY: for these signals it has an address.
     let address = unsafe { told.si_addr() } as u64;
     let hart = switch::current();
-    let stack = hart.and_then(switch::running).map(Control::stack);
-    let near = stack.is_some_and(|stack| (stack.start - GUARD_BYTES..stack.end).contains(&(address as usize)));
+    let near = hart.is_some_and(|hart| switch::running_stack_is_near(hart, address as usize, GUARD_BYTES));
     let masked = switch::masked() > 0;
     if let Some(hart) = hart.filter(|_| !masked) {
         let kind = match number {
@@ -421,11 +417,12 @@ unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, u
         };
         // SAFETY: the system passes what it interrupted, which this handler may change.
         let registers = unsafe { &mut (*ucontext.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+        let flags = registers[libc::REG_EFL as usize] as u64;
         // SAFETY: a context runs, and it never goes on.
-        let (rip, rsp) = unsafe { switch::preempt::abandon(hart, Fault { address, kind }) };
-        registers[libc::REG_RIP as usize] = rip as i64;
-        registers[libc::REG_RSP as usize] = rsp as i64;
-        registers[libc::REG_EFL as usize] &= !DIRECTION_FLAG;
+        let next = unsafe { switch::abandon(hart, Fault { address, kind }, flags) };
+        for (register, value) in [libc::REG_RIP, libc::REG_RSP, libc::REG_EFL].into_iter().zip(next) {
+            registers[register as usize] = value as i64;
+        }
         return;
     }
     if near {

@@ -46,7 +46,7 @@ impl Control {
     }
 
     /// The addresses of its stack.
-    pub(crate) fn stack(&self) -> Range<usize> {
+    pub(super) fn stack(&self) -> Range<usize> {
         let end = core::ptr::from_ref(self).wrapping_add(1).addr();
         end - self.machine.stack_bytes..end
     }
@@ -62,7 +62,6 @@ pub(crate) enum Status {
     /// It is given to a closure, on its own stack, by this function.
     Suspended(unsafe fn(*const (), Context), *const ()),
     Finished,
-    #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "the kernel does not tell cells of faults yet"))]
     Faulted(Fault),
 }
 

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Control, Status, leave, mask, running, unmask};
 use crate::hart::Hart;
+use crate::scheduler::Fault;
 
 /// Bytes and components of the vector state to save; 0 components where there is only `fxsave`.
 static VECTOR_BYTES: AtomicU64 = AtomicU64::new(512);
@@ -58,18 +59,23 @@ pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: 
     true
 }
 
-/// Ends the running context where it was interrupted: returns the instruction pointer and stack pointer with which its hart goes on, as in the second half of
-/// [`switch`](super::switch), and wants the direction flag clear. Masks events once. Only where the system tells of faults: the kernel does not tell cells yet.
+/// Ends the running context where it was interrupted: returns the instruction pointer, the stack pointer and the flags with which its hart goes on, as in the
+/// second half of [`switch`](super::switch). Masks events once.
 ///
 /// # Safety
 /// A context runs on this hart, events were not masked, and it never goes on.
-#[cfg(feature = "std")]
-pub(crate) unsafe fn abandon(hart: &Hart, fault: crate::Fault) -> (u64, u64) {
+pub(crate) unsafe fn abandon(hart: &Hart, fault: Fault, rflags: u64) -> [u64; 3] {
+    const DIRECTION: u64 = 1 << 10;
     running(hart).inspect(|context| context.status.set(Status::Faulted(fault)));
     mask();
     let stack = hart.stack_pointer.load(Ordering::Relaxed).cast::<u64>();
     // SAFETY: `switch` has left it there, and waits.
-    (unsafe { stack.read() }, stack.wrapping_add(1) as u64)
+    [unsafe { stack.read() }, stack.wrapping_add(1) as u64, rflags & !DIRECTION]
+}
+
+/// Whether an address lies in the running context's stack or so many bytes below.
+pub(crate) fn running_stack_is_near(hart: &Hart, address: usize, guard: usize) -> bool {
+    running(hart).map(Control::stack).is_some_and(|stack| (stack.start - guard..stack.end).contains(&address))
 }
 
 /// The rest of a preemption, as a voluntary switch.
