@@ -2,12 +2,9 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use crate::MAX_HARTS;
-use crate::collections::Ranked;
 use crate::machine::Machine;
-use crate::scheduler::{Next, Scheduler};
-use crate::switch::lock::Spin;
-use crate::switch::{self, Context, Control, Status};
+use crate::switch::{self, Status};
+use crate::{Context, Control, MAX_HARTS, Next, Ranked, Scheduler, Spin};
 
 /// What is to be looked at on a hart, as bits.
 pub(crate) mod event {
@@ -240,9 +237,9 @@ impl Hart {
         let machine = self.machine();
         self.set_tick(u64::MAX);
         while let Some((at, sleeper)) = self.pop_sleeper() {
-            machine.hart(0).sleep(at, sleeper);
+            machine.harts()[0].sleep(at, sleeper);
         }
-        machine.hart(0).post(event::TICK);
+        machine.harts()[0].post(event::TICK);
         // It may have been woken for something that it will not do.
         crate::wake_one();
         while self.pending.fetch_and(event::STOP, Ordering::SeqCst) & event::STOP == 0 && self.number >= self.harts() {

@@ -2,12 +2,10 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
-use crate::collections::Queue;
 use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::switch;
-use crate::switch::lock::Spin;
-use crate::{MAX_HARTS, on_hart, point};
+use crate::{MAX_HARTS, Queue, Spin, on_hart, point};
 
 /// What happened in a machine until it stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,10 +93,6 @@ impl Machine {
         self.harts.iter().for_each(|hart| hart.reset(self));
     }
 
-    pub(crate) fn hart(&self, number: usize) -> &Hart {
-        &self.harts[number]
-    }
-
     /// The harts that exist, in use or not.
     pub(crate) fn harts(&self) -> &[Hart] {
         &self.harts[..self.most.load(Ordering::Relaxed)]
@@ -145,7 +139,7 @@ pub fn wake_one() {
 /// Interrupts a hart, which then calls [`Scheduler::tick`](crate::Scheduler::tick) if it runs a context, or `enter`. Several become one.
 pub fn interrupt(number: usize) {
     point("interrupt");
-    on_hart(|hart| hart.machine().hart(number).post(event::KICK));
+    on_hart(|hart| hart.machine().harts[number].post(event::KICK));
 }
 
 /// Takes harts away or gives them back, until so many are in use: from 1 to [`Shape::most_harts`]. Does not wait for it.

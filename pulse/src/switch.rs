@@ -13,7 +13,7 @@ mod context;
 pub(crate) mod fiber;
 pub(crate) mod lock;
 mod preempt;
-#[cfg(all(test, feature = "std"))]
+#[cfg(test)]
 mod tests;
 
 use core::arch::{asm, naked_asm};
@@ -22,26 +22,12 @@ use core::sync::atomic::Ordering;
 
 pub use context::{Context, Control, SCHEDULER_WORDS};
 pub(crate) use context::{Stack, Status};
-pub(crate) use preempt::{abandon, find_vector_state, preempt, running_stack_is_near};
+pub(crate) use preempt::{abandon, find_vector_state, is_on_running_stack, preempt};
 
 use crate::hart::Hart;
 
-/// What a hart knows without asking: at 0, whose it is, and at 8, how deeply events are masked. Read and changed by single instructions, because between two
-/// instructions the context may be moved to another hart. In a thread the words are its own: see `home::linux`.
-#[cfg(not(feature = "cell"))]
-macro_rules! local {
-    ($offset:literal) => {
-        concat!("fs:[pulse_local@tpoff + ", $offset, "]")
-    };
-}
-
-/// In a cell the words lie in the part of the dispatch page that the kernel does not use, and gs points to the page.
-#[cfg(feature = "cell")]
-macro_rules! local {
-    ($offset:literal) => {
-        concat!("gs:[2048 + ", $offset, "]")
-    };
-}
+// What a hart knows without asking lies where the home says (`local!`): at 0, whose it is, and at 8, how deeply events are masked. Read and changed by single
+// instructions, because between two instructions the context may be moved to another hart.
 
 /// Keeps events from this hart: one instruction.
 #[inline]
@@ -52,7 +38,7 @@ pub(crate) fn mask() {
 
 /// Undoes one [`mask`], and delivers what has collected if it was the last.
 #[inline]
-pub(crate) fn unmask() {
+pub(crate) extern "sysv64" fn unmask() {
     loop {
         let open: u8;
         // SAFETY: as for `mask`.
@@ -60,7 +46,8 @@ pub(crate) fn unmask() {
         if open == 0 || !current().is_some_and(Hart::has_events) {
             return;
         }
-        deliver();
+        mask();
+        interrupted();
     }
 }
 
@@ -91,11 +78,10 @@ pub(crate) fn become_hart(hart: Option<&'static Hart>, depth: u32) {
     unsafe { asm!(concat!("mov ", local!(0), ", {0}"), in(reg) hart, options(nostack, preserves_flags)) };
 }
 
-/// Lets events that collected while masked interrupt the present context, and masks them once again. Not called in a callback, where events stay masked
-/// throughout, nor on a thread that is no hart, where there are none.
+/// Lets events interrupt the present context, which masks them once. Not called in a callback, where events stay masked throughout, nor on a thread that is no
+/// hart, where there are none.
 #[cold]
-fn deliver() {
-    mask();
+extern "sysv64" fn interrupted() {
     leave(Status::Interrupted);
 }
 

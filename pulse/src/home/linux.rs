@@ -19,7 +19,14 @@ use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::{Fault, FaultKind, Scheduler};
 use crate::switch::{self, Context, Stack};
 
-// What a thread knows of its hart: see `switch`.
+/// Where a thread has the words that say what it is as a hart (see `switch`): they are its own.
+#[cfg(not(feature = "cell"))]
+macro_rules! local {
+    ($offset:literal) => {
+        concat!("fs:[pulse_local@tpoff + ", $offset, "]")
+    };
+}
+
 #[cfg(not(feature = "cell"))]
 core::arch::global_asm!(
     ".pushsection .tbss.pulse_local,\"awT\",@nobits",
@@ -100,7 +107,7 @@ pub fn run_within<S: Scheduler>(
 
 /// Tells the machine of a running [`run`] that something happened outside, which its scheduler sees as [`Scheduler::notify`]. For a context or callback.
 pub fn notify() {
-    crate::on_hart(|hart| hart.machine().hart(0).post(event::NOTIFY));
+    crate::on_hart(|hart| hart.machine().harts()[0].post(event::NOTIFY));
 }
 
 /// What a panic leaves behind.
@@ -407,7 +414,7 @@ unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, u
     // SAFETY: for these signals it has an address.
     let address = unsafe { told.si_addr() } as u64;
     let hart = switch::current();
-    let near = hart.is_some_and(|hart| switch::running_stack_is_near(hart, address as usize, GUARD_BYTES));
+    let near = hart.is_some_and(|hart| switch::is_on_running_stack(hart, address, -(GUARD_BYTES as i64)));
     let masked = switch::masked() > 0;
     if let Some(hart) = hart.filter(|_| !masked) {
         let kind = match number {

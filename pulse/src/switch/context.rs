@@ -8,9 +8,8 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::{begin_context, first_frame};
 use crate::collections::Links;
-use crate::hart::Hart;
-use crate::machine::{Machine, NoStack};
-use crate::scheduler::Fault;
+use crate::machine::Machine;
+use crate::{Fault, Hart, NoStack};
 
 /// Words of a context that its scheduler may use as it likes.
 pub const SCHEDULER_WORDS: usize = 4;
@@ -46,9 +45,9 @@ impl Control {
     }
 
     /// The addresses of its stack.
-    pub(super) fn stack(&self) -> Range<usize> {
-        let end = core::ptr::from_ref(self).wrapping_add(1).addr();
-        end - self.machine.stack_bytes..end
+    pub(super) fn stack(&self) -> Range<u64> {
+        let end = core::ptr::from_ref(self).wrapping_add(1) as u64;
+        end - self.machine.stack_bytes as u64..end
     }
 }
 

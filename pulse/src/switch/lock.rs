@@ -2,8 +2,6 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use lock_api::RawMutex;
-
 use super::{current, mask, unmask};
 use crate::hart::Hart;
 
@@ -31,7 +29,7 @@ pub type SpinGuard<'a, T> = lock_api::MutexGuard<'a, RawSpin, T>;
 pub struct RawSpin(AtomicBool);
 
 // SAFETY: whoever changes the word from false to true has the lock, until it becomes false.
-unsafe impl RawMutex for RawSpin {
+unsafe impl lock_api::RawMutex for RawSpin {
     const INIT: Self = Self(AtomicBool::new(false));
     // Events are masked where it was taken, and must be let through there.
     type GuardMarker = lock_api::GuardNoSend;

@@ -1,12 +1,10 @@
 //! Interrupting a context: it goes on in a trampoline on its own stack, which saves everything and then leaves as a voluntary switch does. Or for good: its hart goes
 //! on, and the context never does.
 
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Control, Status, leave, mask, running, unmask};
-use crate::hart::Hart;
-use crate::scheduler::Fault;
+use super::{Control, Status, interrupted, mask, running, unmask};
+use crate::{Fault, Hart};
 
 /// Bytes and components of the vector state to save; 0 components where there is only `fxsave`.
 static VECTOR_BYTES: AtomicU64 = AtomicU64::new(512);
@@ -45,9 +43,8 @@ const TRAMPOLINE_BYTES: u64 = 1024;
 /// # Safety
 /// The three are those of the context that runs on this hart, interrupted between two instructions while events were not masked.
 pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: u64) -> bool {
-    let Some(stack) = running(hart).map(Control::stack) else { return false };
     let needed = RED_ZONE + TRAMPOLINE_BYTES + VECTOR_BYTES.load(Ordering::Relaxed);
-    if !(stack.start as u64 + needed..stack.end as u64).contains(rsp) {
+    if !is_on_running_stack(hart, *rsp, needed.cast_signed()) {
         return false;
     }
     let frame = (*rsp - RED_ZONE - 16) as *mut [u64; 2];
@@ -73,22 +70,17 @@ pub(crate) unsafe fn abandon(hart: &Hart, fault: Fault, rflags: u64) -> [u64; 3]
     [unsafe { stack.read() }, stack.wrapping_add(1) as u64, rflags & !DIRECTION]
 }
 
-/// Whether an address lies in the running context's stack or so many bytes below.
-pub(crate) fn running_stack_is_near(hart: &Hart, address: usize, guard: usize) -> bool {
-    running(hart).map(Control::stack).is_some_and(|stack| (stack.start - guard..stack.end).contains(&address))
-}
-
-/// The rest of a preemption, as a voluntary switch.
-extern "sysv64" fn leave_preempted() {
-    leave(Status::Interrupted);
-    unmask();
+/// Whether an address lies in the running context's stack, at least so many bytes above its lowest; or below that, where it is negative.
+pub(crate) fn is_on_running_stack(hart: &Hart, address: u64, above: i64) -> bool {
+    let stack = running(hart).map(Control::stack);
+    stack.is_some_and(|stack| (stack.start.saturating_add_signed(above)..stack.end).contains(&address))
 }
 
 /// The trampoline: the stack holds flags and instruction pointer, then the red zone. Rounding modes are set as compiled code expects them,
 /// because a scheduler runs next.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn preempted() {
-    naked_asm!(
+    core::arch::naked_asm!(
         "push rax; push rcx; push rdx; push rbx; push rsi; push rdi; push rbp",
         "push r8; push r9; push r10; push r11; push r12; push r13; push r14; push r15",
         "cld; mov rbx, rsp",
@@ -98,7 +90,7 @@ unsafe extern "sysv64" fn preempted() {
         "xor eax, eax; lea rdi, [r12 + 512]; mov ecx, 8; rep stosq",
         "mov eax, r13d; xor edx, edx; xsave64 [r12]; jmp 3f",
         "2: fxsave64 [r12]",
-        "3: fninit; push 0x1f80; ldmxcsr [rsp]; sub rsp, 8; call {leave}",
+        "3: fninit; push 0x1f80; ldmxcsr [rsp]; sub rsp, 8; call {leave}; call {unmask}",
         "test r13, r13; jz 4f",
         "mov eax, r13d; xor edx, edx; xrstor64 [r12]; jmp 5f",
         "4: fxrstor64 [r12]",
@@ -108,6 +100,7 @@ unsafe extern "sysv64" fn preempted() {
         "popfq; ret 128",
         bytes = sym VECTOR_BYTES,
         mask = sym VECTOR_MASK,
-        leave = sym leave_preempted,
+        leave = sym interrupted,
+        unmask = sym unmask,
     )
 }

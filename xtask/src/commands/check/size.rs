@@ -16,8 +16,8 @@ const FILE_LINES: usize = 600;
 /// Folders of the kernel.
 const KERNEL: [&str; 2] = ["tess-kernel/src", "tess-kernel/core/src"];
 
-/// Lines of code that Pulse's framework may have, as for the kernel. The aim is 800: this keeps it from growing until it is reached.
-const PULSE_LINES: usize = 825;
+/// Lines of code that Pulse's framework may have, as for the kernel.
+const PULSE_LINES: usize = 800;
 
 /// Pulse's folder. What is in it and in none of the parts below is the framework: the callbacks and their checked contract, contexts, stacks, per-hart storage, timers,
 /// parking, masking, the locks, and what a home must offer.
