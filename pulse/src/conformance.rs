@@ -3,6 +3,8 @@
 //!
 //! Implement [`Subject`] for your scheduler, and call `deterministic` and `on_linux` from a test, and `in_cell` from a cell. All of them panic when something is wrong.
 
+extern crate alloc;
+
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;

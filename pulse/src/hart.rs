@@ -3,10 +3,8 @@
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::machine::Machine;
-use crate::queue::Ranked;
-use crate::scheduler::{Next, Scheduler};
-use crate::spin::Spin;
-use crate::switch::{self, Context, Control, Status};
+use crate::switch::{self, Status};
+use crate::{Context, Control, MAX_HARTS, Next, Ranked, Scheduler, Spin};
 
 /// What is to be looked at on a hart, as bits.
 pub(crate) mod event {
@@ -66,7 +64,7 @@ impl Hart {
 
     /// How many harts the scheduler has at the moment; those with smaller numbers are in use.
     pub fn harts(&self) -> usize {
-        self.machine().wanted()
+        self.machine().wanted.load(Ordering::SeqCst)
     }
 
     /// The time, in ns; see [`crate::now`].
@@ -114,20 +112,15 @@ impl Hart {
         self.wake_at.fetch_min(at, Ordering::Relaxed);
     }
 
-    /// The first sleeper, if it is to wake by then, and when it is.
-    fn pop_sleeper(&self, now: u64) -> Option<(u64, Context)> {
-        let at = self.wake_at.load(Ordering::Relaxed);
-        if at > now {
-            return None;
-        }
+    /// The first sleeper, and when it is to wake.
+    fn pop_sleeper(&self) -> Option<(u64, Context)> {
         let mut sleepers = self.sleepers.lock();
-        let sleeper = sleepers.pop();
+        let first = sleepers.pop_at();
         self.wake_at.store(sleepers.first_rank().unwrap_or(u64::MAX), Ordering::Relaxed);
-        sleeper.map(|sleeper| (at, sleeper))
+        first
     }
 
     /// The first instant at which this hart has something to do.
-    #[inline]
     pub(crate) fn earliest(&self) -> u64 {
         self.tick_at().min(self.wake_at.load(Ordering::Relaxed))
     }
@@ -140,13 +133,9 @@ impl Hart {
         assert!(switch::running(self).is_none(), "a callback must run on the hart's own stack, but `{name}` does not");
         let begun = self.now();
         let result = callback(self);
-        let masked = switch::masked();
-        assert!(
-            masked == 1,
-            "a callback must give up every lock that it takes, but `{name}` ends masked {masked} times"
-        );
+        assert_eq!(switch::masked(), 1, "a callback must give up every lock that it takes, but `{name}` did not");
         if !self.watched {
-            self.machine().callbacks.lock().count(name, self.now() - begun);
+            self.machine().summary.lock().callbacks.count(name, self.now() - begun);
         }
         result
     }
@@ -174,7 +163,6 @@ impl Hart {
 
     /// Runs a context until it leaves. The hardware timer is armed if something is due before it would fire; one that fires too early is armed anew then, which is cheaper
     /// than to move it.
-    #[inline]
     fn run(&self, scheduler: &dyn Scheduler, context: Context) -> Next {
         let at = self.earliest();
         if at < self.armed_at.load(Ordering::Relaxed) {
@@ -201,7 +189,7 @@ impl Hart {
         if events & event::NOTIFY != 0 {
             self.call("notify", |hart| scheduler.notify(hart));
         }
-        if !self.is_wanted() {
+        if self.number >= self.harts() {
             let context = if let Next::Run(context) = next { Some(context) } else { None };
             self.call("resize", |hart| scheduler.resize(hart, context));
             self.stay_away();
@@ -211,17 +199,18 @@ impl Hart {
         if self.armed_at.load(Ordering::Relaxed) <= now {
             self.armed_at.store(u64::MAX, Ordering::Relaxed);
         }
-        while let Some((_, sleeper)) = self.pop_sleeper(now) {
+        while self.wake_at.load(Ordering::Relaxed) <= now
+            && let Some((_, sleeper)) = self.pop_sleeper()
+        {
             self.call("ready", |hart| scheduler.ready(hart, sleeper));
         }
         let due = self.tick_at() <= now;
         if due {
             self.set_tick(u64::MAX);
         }
+        let interrupts = due || events & event::KICK != 0;
         match next {
-            Next::Run(context) if due || events & event::KICK != 0 => {
-                self.call("tick", |hart| scheduler.tick(hart, context))
-            }
+            Next::Run(context) if interrupts => self.call("tick", |hart| scheduler.tick(hart, context)),
             Next::Run(context) => Next::Run(context),
             Next::Idle { .. } => self.call("enter", |hart| scheduler.enter(hart)),
         }
@@ -238,28 +227,67 @@ impl Hart {
             self.raise(event::TICK);
         } else if !machine.clear_idle(self) {
             // Someone woke this hart for something else, which another hart may have to do.
-            machine.wake_one();
+            crate::wake_one();
         }
         next
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.number < self.machine().wanted()
     }
 
     /// The hart was taken away: sleeps until it is given back, or the machine stops.
     fn stay_away(&self) {
         let machine = self.machine();
         self.set_tick(u64::MAX);
-        while let Some((at, sleeper)) = self.pop_sleeper(u64::MAX) {
-            machine.hart(0).sleep(at, sleeper);
+        while let Some((at, sleeper)) = self.pop_sleeper() {
+            machine.harts()[0].sleep(at, sleeper);
         }
-        machine.hart(0).post(event::TICK);
+        machine.harts()[0].post(event::TICK);
         // It may have been woken for something that it will not do.
-        machine.wake_one();
-        while self.pending.fetch_and(event::STOP, Ordering::SeqCst) & event::STOP == 0 && !self.is_wanted() {
+        crate::wake_one();
+        while self.pending.fetch_and(event::STOP, Ordering::SeqCst) & event::STOP == 0 && self.number >= self.harts() {
             machine.home.park(self, u64::MAX);
         }
         self.raise(event::TICK);
+    }
+}
+
+/// The time in ns, from some beginning; the timebase in a cell. 0 outside of a machine.
+pub fn now() -> u64 {
+    switch::current().map_or(0, Hart::now)
+}
+
+/// Stops the present context until an instant of [`now`]; then it is [`Scheduler::ready`] on the hart where it was.
+pub fn sleep_until(at: u64) {
+    crate::suspend(|context| crate::on_hart(|hart| hart.sleep(at, context)));
+}
+
+/// A place at which the deterministic home may switch to another hart or deliver an event. Nothing elsewhere.
+#[inline]
+pub fn point(place: &'static str) {
+    if let Some(hart) = switch::current().filter(|hart| hart.watched) {
+        hart.machine().home.point(place);
+    }
+}
+
+/// A value for each hart, each on cache lines of its own.
+#[derive(Debug)]
+pub struct PerHart<T>([Line<T>; MAX_HARTS]);
+
+#[derive(Debug)]
+#[repr(align(128))]
+struct Line<T>(T);
+
+impl<T> PerHart<T> {
+    /// One for each hart, made by its number.
+    pub fn new(mut make: impl FnMut(usize) -> T) -> Self {
+        Self(core::array::from_fn(|hart| Line(make(hart))))
+    }
+
+    /// This hart's.
+    pub fn of(&self, hart: &Hart) -> &T {
+        self.at(hart.number())
+    }
+
+    /// Another hart's; `number` below [`MAX_HARTS`].
+    pub fn at(&self, number: usize) -> &T {
+        &self.0[number].0
     }
 }

@@ -1,13 +1,15 @@
 //! Where a scheduler runs.
 
-use crate::hart::Hart;
+use crate::Hart;
 use crate::machine::Machine;
 use crate::switch::Stack;
 
 #[cfg(feature = "cell")]
+#[macro_use]
 #[allow(unsafe_code, reason = "events and memory of a cell")]
 pub mod cell;
 #[cfg(feature = "std")]
+#[macro_use]
 #[allow(unsafe_code, reason = "threads, signals and timers of the system")]
 pub mod linux;
 #[cfg(feature = "std")]

@@ -2,11 +2,10 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
-use crate::MAX_HARTS;
 use crate::hart::{Hart, event};
 use crate::home::Home;
-use crate::spin::Spin;
-use crate::switch::{self, Queue};
+use crate::switch;
+use crate::{MAX_HARTS, Queue, Spin, on_hart, point};
 
 /// What happened in a machine until it stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,19 +48,16 @@ pub(crate) struct Machine {
     pub(crate) stack_bytes: usize,
     /// Harts that exist, and how many of them are to be used.
     most: AtomicUsize,
-    wanted: AtomicUsize,
+    pub(crate) wanted: AtomicUsize,
     /// A bit for each hart that sleeps because it has nothing to run.
     pub(crate) idle: AtomicU64,
     /// Contexts made and not yet finished, dropped or lost.
     pub(crate) live: AtomicU64,
-    created: AtomicU64,
-    pub(crate) lost: AtomicU64,
-    pub(crate) callbacks: Spin<Callbacks>,
+    pub(crate) created: AtomicU64,
+    /// What is told at the end, but for `created`.
+    pub(crate) summary: Spin<Summary>,
     /// Finished contexts, whose stacks are for the next.
     pub(crate) spare: Spin<Queue>,
-    /// What went wrong first: for homes in which a panic does not end everything.
-    #[cfg(feature = "std")]
-    pub(crate) failure: Spin<Option<crate::home::linux::Failure>>,
 }
 
 impl core::fmt::Debug for Machine {
@@ -83,11 +79,8 @@ impl Machine {
             idle: AtomicU64::new(0),
             live: AtomicU64::new(0),
             created: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
-            callbacks: Spin::default(),
+            summary: Spin::default(),
             spare: Spin::default(),
-            #[cfg(feature = "std")]
-            failure: Spin::default(),
         }
     }
 
@@ -96,12 +89,8 @@ impl Machine {
         self.most.store(shape.most_harts, Ordering::Relaxed);
         self.wanted.store(shape.harts, Ordering::Relaxed);
         self.created.store(0, Ordering::Relaxed);
-        *self.callbacks.lock() = Callbacks::default();
+        *self.summary.lock() = Summary::default();
         self.harts.iter().for_each(|hart| hart.reset(self));
-    }
-
-    pub(crate) fn hart(&self, number: usize) -> &Hart {
-        &self.harts[number]
     }
 
     /// The harts that exist, in use or not.
@@ -109,24 +98,8 @@ impl Machine {
         &self.harts[..self.most.load(Ordering::Relaxed)]
     }
 
-    pub(crate) fn wanted(&self) -> usize {
-        self.wanted.load(Ordering::SeqCst)
-    }
-
-    /// Says how many harts are to be used from now on: at least one, at most those that exist.
-    pub(crate) fn resize(&self, harts: usize) {
-        self.wanted.store(harts.clamp(1, self.harts().len()), Ordering::SeqCst);
-        self.post_all(event::TICK);
-    }
-
     pub(crate) fn post_all(&self, events: u32) {
         self.harts().iter().for_each(|hart| hart.post(events));
-    }
-
-    /// Counts a new context, and numbers it.
-    pub(crate) fn count_one(&self) -> u64 {
-        self.live.fetch_add(1, Ordering::Relaxed);
-        self.created.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// A context has finished or was dropped. After the last one the machine stops.
@@ -137,8 +110,7 @@ impl Machine {
     }
 
     pub(crate) fn summary(&self) -> Summary {
-        let [created, lost] = [&self.created, &self.lost].map(|count| count.load(Ordering::Relaxed));
-        Summary { created, lost, callbacks: *self.callbacks.lock() }
+        Summary { created: self.created.load(Ordering::Relaxed), ..*self.summary.lock() }
     }
 
     /// Says that a hart sleeps no more. Whether nobody else had said it.
@@ -146,20 +118,37 @@ impl Machine {
         let bit = 1 << hart.number();
         self.idle.fetch_and(!bit, Ordering::SeqCst) & bit != 0
     }
+}
 
-    /// See [`crate::wake_one`].
-    pub(crate) fn wake_one(&self) {
-        // What the caller has made ready must be seen by a hart that says now that it sleeps.
-        fence(Ordering::SeqCst);
-        while let idle = self.idle.load(Ordering::SeqCst)
-            && idle != 0
-        {
-            let hart = &self.harts[idle.trailing_zeros() as usize];
-            if self.clear_idle(hart) {
-                return hart.post(event::KICK);
+/// Wakes one hart that sleeps because it has nothing to run, if there is any. To be called after a context was made ready.
+pub fn wake_one() {
+    point("wake");
+    // What the caller has made ready must be seen by a hart that says now that it sleeps.
+    fence(Ordering::SeqCst);
+    on_hart(|hart| {
+        let machine = hart.machine();
+        // Where no bit is set, there is no hart of that number.
+        while let Some(sleeper) = machine.harts.get(machine.idle.load(Ordering::SeqCst).trailing_zeros() as usize) {
+            if machine.clear_idle(sleeper) {
+                return sleeper.post(event::KICK);
             }
         }
-    }
+    });
+}
+
+/// Interrupts a hart, which then calls [`Scheduler::tick`](crate::Scheduler::tick) if it runs a context, or `enter`. Several become one.
+pub fn interrupt(number: usize) {
+    point("interrupt");
+    on_hart(|hart| hart.machine().harts[number].post(event::KICK));
+}
+
+/// Takes harts away or gives them back, until so many are in use: from 1 to [`Shape::most_harts`]. Does not wait for it.
+pub fn resize(harts: usize) {
+    on_hart(|hart| {
+        let machine = hart.machine();
+        machine.wanted.store(harts.clamp(1, machine.harts().len()), Ordering::SeqCst);
+        machine.post_all(event::TICK);
+    });
 }
 
 /// No memory for another context's stack, or its closure is too large for one.
@@ -173,11 +162,8 @@ pub struct NoStack {
 
 impl core::fmt::Display for NoStack {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(
-            f,
-            "no stack of {} bytes, or no room in it for {} bytes of closure",
-            self.stack_bytes, self.closure_bytes
-        )
+        let Self { stack_bytes, closure_bytes } = self;
+        write!(f, "no stack of {stack_bytes} bytes, or no room in it for {closure_bytes} bytes of closure")
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a scheduler implements, and the contract of each callback.
 
-use crate::hart::Hart;
-use crate::switch::Context;
+use crate::{Context, Hart};
 
 /// What a hart does next. A callback ends by choosing it.
 #[derive(Debug)]

@@ -9,39 +9,25 @@
 //!   scheduler a preempted context thus looks like any other.
 
 mod context;
-#[cfg(any(feature = "std", feature = "cell"))]
-pub(crate) mod fault;
 #[cfg(feature = "std")]
 pub(crate) mod fiber;
+pub(crate) mod lock;
 mod preempt;
-#[cfg(all(test, feature = "std"))]
+#[cfg(test)]
 mod tests;
 
 use core::arch::{asm, naked_asm};
+use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
-pub use context::{Context, Control, Queue, SCHEDULER_WORDS};
+pub use context::{Context, Control, SCHEDULER_WORDS};
 pub(crate) use context::{Stack, Status};
-pub(crate) use preempt::{find_vector_state, preempt};
+pub(crate) use preempt::{abandon, find_vector_state, is_on_running_stack, preempt};
 
 use crate::hart::Hart;
 
-/// What a hart knows without asking: at 0, whose it is, and at 8, how deeply events are masked. Read and changed by single instructions, because between two
-/// instructions the context may be moved to another hart. In a thread the words are its own: see `home::linux`.
-#[cfg(not(feature = "cell"))]
-macro_rules! local {
-    ($offset:literal) => {
-        concat!("fs:[pulse_local@tpoff + ", $offset, "]")
-    };
-}
-
-/// In a cell the words lie in the part of the dispatch page that the kernel does not use, and gs points to the page.
-#[cfg(feature = "cell")]
-macro_rules! local {
-    ($offset:literal) => {
-        concat!("gs:[2048 + ", $offset, "]")
-    };
-}
+// What a hart knows without asking lies where the home says (`local!`): at 0, whose it is, and at 8, how deeply events are masked. Read and changed by single
+// instructions, because between two instructions the context may be moved to another hart.
 
 /// Keeps events from this hart: one instruction.
 #[inline]
@@ -50,25 +36,22 @@ pub(crate) fn mask() {
     unsafe { asm!(concat!("inc dword ptr ", local!(8)), options(nostack)) };
 }
 
-/// Undoes one [`mask`]; returns whether events may come again.
-#[inline]
-fn unmask_once() -> bool {
-    let open: u8;
-    // SAFETY: as for `mask`.
-    unsafe { asm!(concat!("dec dword ptr ", local!(8)), "setz {0}", out(reg_byte) open, options(nostack)) };
-    open != 0
-}
-
 /// Undoes one [`mask`], and delivers what has collected if it was the last.
 #[inline]
-pub(crate) fn unmask() {
-    while unmask_once() && current().is_some_and(Hart::has_events) {
-        deliver();
+pub(crate) extern "sysv64" fn unmask() {
+    loop {
+        let open: u8;
+        // SAFETY: as for `mask`.
+        unsafe { asm!(concat!("dec dword ptr ", local!(8)), "setz {0}", out(reg_byte) open, options(nostack)) };
+        if open == 0 || !current().is_some_and(Hart::has_events) {
+            return;
+        }
+        mask();
+        interrupted();
     }
 }
 
 /// How many times events are masked here.
-#[inline]
 pub(crate) fn masked() -> u32 {
     let depth: u32;
     // SAFETY: reads a word of this hart or thread.
@@ -89,18 +72,16 @@ pub(crate) fn current() -> Option<&'static Hart> {
 /// Says which hart this thread or hardware is, and how deeply events are masked.
 pub(crate) fn become_hart(hart: Option<&'static Hart>, depth: u32) {
     let hart = hart.map_or(core::ptr::null(), core::ptr::from_ref);
-    // SAFETY: the words belong to this hart or thread. The depth is set first, so that no event sees the hart unmasked by mistake.
-    unsafe {
-        asm!(concat!("mov ", local!(8), ", {1:e}"), concat!("mov ", local!(0), ", {0}"), in(reg) hart, in(reg) depth,
-            options(nostack, preserves_flags));
-    }
+    // SAFETY: the word belongs to this hart or thread.
+    unsafe { asm!(concat!("mov ", local!(8), ", {0:e}"), in(reg) depth, options(nostack, preserves_flags)) };
+    // SAFETY: as above. The depth is set before, so that no event sees the hart unmasked by mistake.
+    unsafe { asm!(concat!("mov ", local!(0), ", {0}"), in(reg) hart, options(nostack, preserves_flags)) };
 }
 
-/// Lets events that collected while masked interrupt the present context, and masks them once again. Not called in a callback, where events stay masked
-/// throughout, nor on a thread that is no hart, where there are none.
+/// Lets events interrupt the present context, which masks them once. Not called in a callback, where events stay masked throughout, nor on a thread that is no
+/// hart, where there are none.
 #[cold]
-fn deliver() {
-    mask();
+extern "sysv64" fn interrupted() {
     leave(Status::Interrupted);
 }
 
@@ -128,14 +109,14 @@ unsafe fn switch(save: *mut *mut u8, to: *mut u8) {
     }
 }
 
-/// The stack pointer of what has not run yet, below `top`, a multiple of 16: it will begin with this function and argument.
+/// The stack pointer of what has not run yet, below `top`: it will begin with this function and argument.
 ///
 /// # Safety
-/// 32 bytes below `top` are writable and unused.
+/// 47 bytes below `top` are writable and unused.
 unsafe fn first_frame(top: *mut u8, function: *const (), argument: *const ()) -> *mut u8 {
-    let frame = top.wrapping_sub(32);
+    let frame = top.map_addr(|at| at & !15).wrapping_sub(32);
     let words = [begin as *const () as usize, argument.addr(), function.addr(), 0];
-    // SAFETY: the caller says so, and `top`'s alignment is enough.
+    // SAFETY: the caller says so, and it is aligned.
     unsafe { frame.cast::<[usize; 4]>().write(words) };
     frame
 }
@@ -146,10 +127,8 @@ unsafe extern "sysv64" fn begin() {
     naked_asm!("pop rdi", "pop rax", "xor ebp, ebp", "add rsp, 8", "call rax", "ud2")
 }
 
-/// The first function of a context.
-unsafe extern "sysv64" fn begin_context(context: *const Control) -> ! {
-    // SAFETY: it lies at the top of this stack and outlives what runs on it.
-    let context = unsafe { &*context };
+/// The first function of a context, which lies at the top of this stack and outlives what runs on it.
+extern "sysv64" fn begin_context(context: &Control) -> ! {
     if let Status::Fresh(work) = context.status.replace(Status::Interrupted) {
         unmask();
         // SAFETY: it lies on this stack, and nobody else knows it, because the status is another one now.
@@ -175,9 +154,8 @@ fn leave(why: Status) {
 }
 
 /// On a hart's own stack: continues a context until it leaves, and gives it back with a new status, unless it was suspended and thus given away. Events are masked.
-#[inline]
 pub(crate) fn run(hart: &Hart, context: Context) -> Option<Context> {
-    while context.busy.load(Ordering::Acquire) {
+    while context.saved.load(Ordering::Acquire).is_null() {
         hart.machine().home.relax();
     }
     hart.running.store(context.0.as_ptr(), Ordering::Relaxed);
@@ -185,9 +163,13 @@ pub(crate) fn run(hart: &Hart, context: Context) -> Option<Context> {
     // hart's own.
     unsafe { switch(hart.stack_pointer.as_ptr(), context.saved.load(Ordering::Relaxed)) };
     hart.running.store(core::ptr::null_mut(), Ordering::Relaxed);
-    let Status::Suspended(what) = context.status.get() else { return Some(context) };
-    // SAFETY: `suspend` made it, and cannot return before it has been called and is no longer busy.
-    hart.call("suspend", |_| unsafe { (*what)(context) });
+    let Status::Suspended(give, what) = context.status.get() else { return Some(context) };
+    let (control, saved) = (context.0, context.saved.load(Ordering::Relaxed));
+    context.saved.store(core::ptr::null_mut(), Ordering::Relaxed);
+    // SAFETY: `suspend` made them for each other, and cannot return before the stack pointer is there again.
+    hart.call("suspend", |_| unsafe { give(what, context) });
+    // SAFETY: a context that has begun is never freed before it has finished.
+    unsafe { control.as_ref() }.saved.store(saved, Ordering::Release);
     None
 }
 
@@ -198,27 +180,36 @@ pub(crate) fn running(hart: &Hart) -> Option<&Control> {
     unsafe { hart.running.load(Ordering::Relaxed).as_ref() }
 }
 
+/// Looks at the running context as its scheduler sees it. `None` where no context runs.
+pub fn with_running<R>(look: impl FnOnce(&Control) -> R) -> Option<R> {
+    crate::on_hart(|hart| running(hart).map(look))
+}
+
 /// Lets the present context leave; returns when it is continued.
 #[inline]
-pub(crate) fn pause(why: Status) {
+fn pause(why: Status) {
     mask();
     leave(why);
     unmask();
 }
 
-/// See [`crate::suspend`]. The closure stays on the suspended stack, which `busy` keeps from going on before it is done.
-pub(crate) fn suspend(what: impl FnOnce(Context)) {
-    let mut what = Some(what);
-    let mut once = |context: Context| {
-        let Some(what) = what.take() else { return };
-        let control = context.0;
-        context.busy.store(true, Ordering::Relaxed);
+/// Lets other contexts go first: [`Scheduler::yielded`](crate::Scheduler::yielded).
+#[inline]
+pub fn yield_now() {
+    crate::point("yield");
+    pause(Status::Yielded);
+}
+
+/// Stops the present context and gives it to `what`, which keeps it until it is to be made ready: the base of every lock and condition. `what` runs on the
+/// hart's own stack with events masked, as a callback does; afterwards the hart calls [`Scheduler::enter`](crate::Scheduler::enter). Returns when the context
+/// is continued. A [`SpinGuard`](crate::SpinGuard) must not be held here, but `what` may take locks: look again there at what you wait for.
+pub fn suspend<F: FnOnce(Context)>(what: F) {
+    unsafe fn give<F: FnOnce(Context)>(what: *const (), context: Context) {
+        // SAFETY: it is there, and is not used again.
+        let what = unsafe { what.cast::<F>().read() };
         what(context);
-        // SAFETY: `run` waits for this, and a context that has begun is never freed before it has finished.
-        unsafe { control.as_ref() }.busy.store(false, Ordering::Release);
-    };
-    let call: *mut (dyn FnMut(Context) + '_) = &raw mut once;
-    // SAFETY: only the lifetime changes: it is called once, before `busy` lets this go on.
-    let call = unsafe { core::mem::transmute::<*mut (dyn FnMut(Context) + '_), *mut dyn FnMut(Context)>(call) };
-    pause(Status::Suspended(call));
+    }
+    crate::point("suspend");
+    let what = ManuallyDrop::new(what);
+    pause(Status::Suspended(give::<F>, (&raw const what).cast()));
 }

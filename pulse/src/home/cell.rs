@@ -2,6 +2,7 @@
 //!
 //! The heap masks events while it is at work, so contexts may allocate.
 
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -15,7 +16,7 @@ use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::{Fault, FaultKind, Scheduler};
-use crate::switch::{self, Context, Stack, fault};
+use crate::switch::{self, Context, Stack};
 
 /// When a tick came where it could not interrupt, it is tried again after so many ns.
 const RETRY_NS: u64 = 20_000;
@@ -26,8 +27,14 @@ const STACKS_BASE: u64 = 0x2000_0000_0000;
 /// Bytes below each stack that are never mapped.
 const GUARD_BYTES: u64 = 4096;
 
-const _: () =
-    assert!(OWN_WORDS_OFFSET == 2048, "the words by which a hart knows itself are the cell's own: see `switch`");
+/// Where a hart has the words that say what it is (see `switch`): in the part of the dispatch page that the kernel does not use, and gs points to the page.
+macro_rules! local {
+    ($offset:literal) => {
+        concat!("gs:[2048 + ", $offset, "]")
+    };
+}
+
+const _: () = assert!(OWN_WORDS_OFFSET == 2048, "the words by which a hart knows itself are the cell's own");
 
 static MACHINE: spin::Once<Machine> = spin::Once::new();
 
@@ -50,20 +57,20 @@ pub fn run(hart: u32, shape: Shape, scheduler: &dyn Scheduler, main: impl FnOnce
         let machine = MACHINE.call_once(|| Machine::new(&Cell, shape.stack_bytes, false));
         INSIDE.store(shape.most_harts as u32, Ordering::Relaxed);
         machine.reset(&shape);
-        switch::become_hart(Some(machine.hart(0)), 1);
+        switch::become_hart(Some(&machine.harts()[0]), 1);
         events::on_tick(|registers| on_event(registers, event::TICK));
         events::on_notification(|registers| on_event(registers, event::NOTIFY));
         events::on_fault(on_fault);
         // What it is woken for it finds by itself.
         events::on_wake(|registers| on_event(registers, 0));
-        scheduler.ready(machine.hart(0), Context::new(main).expect("the first context has a stack"));
+        scheduler.ready(&machine.harts()[0], Context::new(main).expect("the first context has a stack"));
         BEGUN.store(run, Ordering::Release);
-        machine.hart(0)
+        &machine.harts()[0]
     } else {
         while BEGUN.load(Ordering::Acquire) < run {
             core::hint::spin_loop();
         }
-        let own = MACHINE.wait().hart(hart as usize);
+        let own = &MACHINE.wait().harts()[hart as usize];
         switch::become_hart(Some(own), 1);
         own
     };
@@ -104,13 +111,14 @@ fn on_fault(registers: &mut Registers) {
         return events::give_up_faults();
     };
     let kind = match vector {
-        14 if fault::running_stack_is_near(hart, address as usize, GUARD_BYTES as usize) => FaultKind::StackOverflow,
+        14 if switch::is_on_running_stack(hart, address, -GUARD_BYTES.cast_signed()) => FaultKind::StackOverflow,
         vector if MEMORY_FAULTS.contains(&vector) => FaultKind::Memory,
         _ => FaultKind::Instruction,
     };
     let address = if vector == 14 { address } else { registers.rip };
     // SAFETY: a context runs, with events not masked, and it never goes on.
-    (registers.rip, registers.rsp) = unsafe { fault::abandon(hart, Fault { address, kind }) };
+    let next = unsafe { switch::abandon(hart, Fault { address, kind }, registers.rflags) };
+    [registers.rip, registers.rsp, registers.rflags] = next;
 }
 
 /// The home.
@@ -155,8 +163,8 @@ impl Home for Cell {
             calls::memory_map(base + mapped, part, Access::ReadWrite).ok()?;
             mapped += part;
         }
-        let end = NonNull::new((base + bytes) as *mut u8)?;
+        let stack = NonNull::slice_from_raw_parts(NonNull::new(base as *mut MaybeUninit<u8>)?, bytes as usize);
         // SAFETY: just mapped for this, at addresses that are used only here and only once; whole pages, never unmapped.
-        Some(unsafe { Stack::below(end) })
+        Some(unsafe { &mut *stack.as_ptr() })
     }
 }

@@ -17,9 +17,16 @@ use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::{Fault, FaultKind, Scheduler};
-use crate::switch::{self, Context, Stack, fault};
+use crate::switch::{self, Context, Stack};
 
-// What a thread knows of its hart: see `switch`.
+/// Where a thread has the words that say what it is as a hart (see `switch`): they are its own.
+#[cfg(not(feature = "cell"))]
+macro_rules! local {
+    ($offset:literal) => {
+        concat!("fs:[pulse_local@tpoff + ", $offset, "]")
+    };
+}
+
 #[cfg(not(feature = "cell"))]
 core::arch::global_asm!(
     ".pushsection .tbss.pulse_local,\"awT\",@nobits",
@@ -100,16 +107,25 @@ pub fn run_within<S: Scheduler>(
 
 /// Tells the machine of a running [`run`] that something happened outside, which its scheduler sees as [`Scheduler::notify`]. For a context or callback.
 pub fn notify() {
-    crate::on_hart(|hart| hart.machine().hart(0).post(event::NOTIFY));
+    crate::on_hart(|hart| hart.machine().harts()[0].post(event::NOTIFY));
 }
 
 /// What a panic leaves behind.
 pub(crate) type Failure = Box<dyn core::any::Any + Send>;
 
+/// What went wrong first in machines that have not ended yet, by where they lie.
+static FAILURES: Mutex<Vec<(usize, Failure)>> = Mutex::new(Vec::new());
+
 impl Machine {
     /// Keeps the first thing that went wrong, and stops.
     pub(crate) fn fail(&self, failure: Failure) {
-        self.failure.lock().get_or_insert(failure);
+        let place = core::ptr::from_ref(self).addr();
+        crate::masked(|| {
+            let mut failures = FAILURES.lock().expect("nobody panics here");
+            if failures.iter().all(|(of, _)| *of != place) {
+                failures.push((place, failure));
+            }
+        });
         self.post_all(event::STOP);
     }
 
@@ -118,8 +134,12 @@ impl Machine {
         self.live.load(Ordering::SeqCst)
     }
 
+    /// Gives what was kept.
     pub(crate) fn take_failure(&self) -> Option<Failure> {
-        self.failure.lock().take()
+        let place = core::ptr::from_ref(self).addr();
+        let mut failures = FAILURES.lock().expect("nobody panics here");
+        let index = failures.iter().position(|(of, _)| *of == place)?;
+        Some(failures.swap_remove(index).1)
     }
 }
 
@@ -245,10 +265,8 @@ pub(crate) fn allocate_stack(bytes: usize) -> Option<Stack> {
     if unsafe { libc::mprotect(base.as_ptr().cast(), bytes, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
         return None;
     }
-    // SAFETY: the end of what was just mapped.
-    let end = unsafe { base.add(bytes) };
     // SAFETY: just mapped for this, whole pages, and never unmapped.
-    Some(unsafe { Stack::below(end) })
+    Some(unsafe { NonNull::slice_from_raw_parts(base.cast(), bytes).as_mut() })
 }
 
 /// What a thread is while it is a hart.
@@ -396,7 +414,7 @@ unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, u
     // SAFETY: for these signals it has an address.
     let address = unsafe { told.si_addr() } as u64;
     let hart = switch::current();
-    let near = hart.is_some_and(|hart| fault::running_stack_is_near(hart, address as usize, GUARD_BYTES));
+    let near = hart.is_some_and(|hart| switch::is_on_running_stack(hart, address, -(GUARD_BYTES as i64)));
     let masked = switch::masked() > 0;
     if let Some(hart) = hart.filter(|_| !masked) {
         let kind = match number {
@@ -406,10 +424,12 @@ unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, u
         };
         // SAFETY: the system passes what it interrupted, which this handler may change.
         let registers = unsafe { &mut (*ucontext.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+        let flags = registers[libc::REG_EFL as usize] as u64;
         // SAFETY: a context runs, and it never goes on.
-        let (rip, rsp) = unsafe { fault::abandon(hart, Fault { address, kind }) };
-        registers[libc::REG_RIP as usize] = rip as i64;
-        registers[libc::REG_RSP as usize] = rsp as i64;
+        let next = unsafe { switch::abandon(hart, Fault { address, kind }, flags) };
+        for (register, value) in [libc::REG_RIP, libc::REG_RSP, libc::REG_EFL].into_iter().zip(next) {
+            registers[register as usize] = value as i64;
+        }
         return;
     }
     if near {

@@ -288,7 +288,7 @@ fn direct(
         let ticks = harts[plain].earliest() != u64::MAX;
         options.extend(ticks.then_some(Action::Leap(plain)));
         if search.resizes {
-            options.extend((1..=harts.len()).filter(|count| *count != machine.wanted()).map(Action::Resize));
+            options.extend((1..=harts.len()).filter(|count| *count != harts[0].harts()).map(Action::Resize));
         }
         let option = guide.choose(steps.taken, options.len() as u32);
         steps.options.push(options.len() as u32);
@@ -308,7 +308,8 @@ fn direct(
                 hart
             }
             Action::Resize(count) => {
-                machine.resize(count);
+                switch::become_hart(Some(&harts[plain]), 1);
+                crate::resize(count);
                 plain
             }
         };

@@ -1,13 +1,15 @@
 //! A context: a stack with a [`Control`] at its top, and who owns it.
 
 use core::cell::Cell;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::{Deref, Range};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::{begin_context, first_frame};
-use crate::machine::{Machine, NoStack};
-use crate::scheduler::Fault;
+use crate::collections::Links;
+use crate::machine::Machine;
+use crate::{Fault, Hart, NoStack};
 
 /// Words of a context that its scheduler may use as it likes.
 pub const SCHEDULER_WORDS: usize = 4;
@@ -17,15 +19,12 @@ pub const SCHEDULER_WORDS: usize = 4;
 #[repr(C, align(64))]
 pub struct Control {
     // What every switch needs comes first, in one cache line.
-    /// The stack pointer while the context does not run.
+    /// The stack pointer while the context does not run; null while [`crate::suspend`]'s closure still uses its stack.
     pub(super) saved: AtomicPtr<u8>,
     pub(crate) status: Cell<Status>,
-    /// Set while [`crate::suspend`]'s closure still uses the context's stack.
-    pub(super) busy: AtomicBool,
     pub(crate) links: Links,
     pub(super) machine: &'static Machine,
     id: u64,
-    rank: Cell<u64>,
     words: [Cell<u64>; SCHEDULER_WORDS],
 }
 
@@ -33,16 +32,6 @@ impl Control {
     /// The context's number: from 1, in the order of creation, never used twice in a machine.
     pub fn id(&self) -> u64 {
         self.id
-    }
-
-    /// What [`crate::Ranked`] sorts by: the smallest first. 0 at the start.
-    pub fn rank(&self) -> u64 {
-        self.rank.get()
-    }
-
-    /// Sets the rank. Not while the context is in a [`crate::Ranked`], which cannot happen by accident: it owns its contexts.
-    pub fn set_rank(&self, rank: u64) {
-        self.rank.set(rank);
     }
 
     /// A word that belongs to the scheduler, 0 at the start; `index` below [`SCHEDULER_WORDS`].
@@ -56,21 +45,10 @@ impl Control {
     }
 
     /// The addresses of its stack.
-    pub(super) fn stack(&self) -> Range<usize> {
-        let end = core::ptr::from_ref(self).wrapping_add(1).addr();
-        end - self.machine.stack_bytes..end
+    pub(super) fn stack(&self) -> Range<u64> {
+        let end = core::ptr::from_ref(self).wrapping_add(1) as u64;
+        end - self.machine.stack_bytes as u64..end
     }
-}
-
-/// Links with which queues chain contexts without allocating.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub(crate) struct Links {
-    pub(crate) next: Option<Context>,
-    /// Only a [`crate::Ranked`] uses the rest: the other branch, how far away the nearest end is, and what it sorts by.
-    pub(crate) other: Option<Context>,
-    pub(crate) height: u32,
-    pub(crate) key: (u64, u64),
 }
 
 /// What a context has come to: why it left its hart, if it has run.
@@ -80,28 +58,14 @@ pub(crate) enum Status {
     Fresh(*mut dyn FnMut()),
     Interrupted,
     Yielded,
-    /// It was given to this closure, on its own stack.
-    Suspended(*mut dyn FnMut(Context)),
+    /// It is given to a closure, on its own stack, by this function.
+    Suspended(unsafe fn(*const (), Context), *const ()),
     Finished,
     Faulted(Fault),
 }
 
-/// The end of memory for a stack. Only homes make them.
-#[derive(Debug)]
-pub(crate) struct Stack(pub(super) NonNull<u8>);
-
-// SAFETY: it is plain memory that it owns.
-unsafe impl Send for Stack {}
-
-impl Stack {
-    /// Memory that a home has got.
-    ///
-    /// # Safety
-    /// It is writable for as many bytes below `end` as the home was asked for, belongs to nobody else, and is never given back; `end` is a multiple of 64.
-    pub(crate) unsafe fn below(end: NonNull<u8>) -> Self {
-        Self(end)
-    }
-}
+/// Memory for a stack, from a home: whole pages, never given back.
+pub(crate) type Stack = &'static mut [MaybeUninit<u8>];
 
 /// A computation that does not run at the moment, and that can be continued on any hart. Owned by whoever will decide that.
 ///
@@ -131,45 +95,37 @@ impl Context {
     /// [`NoStack`] when there is no memory for it.
     pub fn new<F: FnOnce() + Send + 'static>(work: F) -> Result<Self, NoStack> {
         let mut work = Some(work);
-        let once = move || {
-            if let Some(work) = work.take() {
-                work();
-            }
-        };
-        crate::on_hart(|hart| Self::build(hart.machine(), once, size_of::<F>()))
-    }
-
-    fn build<W: FnMut() + 'static>(machine: &'static Machine, work: W, closure_bytes: usize) -> Result<Self, NoStack> {
-        let refusal = NoStack { stack_bytes: machine.stack_bytes, closure_bytes };
-        if machine.stack_bytes < size_of::<Control>() + size_of::<W>() + align_of::<W>() + 256 {
+        let once = move || work.take().expect("it is called once")();
+        let (size, align) = (size_of_val(&once), align_of_val(&once));
+        let machine = crate::on_hart(Hart::machine);
+        let refusal = NoStack { stack_bytes: machine.stack_bytes, closure_bytes: size_of::<F>() };
+        if machine.stack_bytes < size_of::<Control>() + size + align + 256 {
             return Err(refusal);
         }
-        let used = machine.spare.lock().pop().map(Self::into_stack);
-        let stack = used.or_else(|| machine.home.stack(machine.stack_bytes)).ok_or(refusal)?;
-        // SAFETY: just looked.
-        let control = unsafe { stack.0.cast::<Control>().sub(1) };
-        let place =
-            control.as_ptr().cast::<W>().wrapping_byte_sub(size_of::<W>()).map_addr(|at| at & !(align_of::<W>() - 1));
-        let top = place.cast::<u8>().map_addr(|at| at & !15);
+        let used = machine.spare.lock().pop().map(|spare| ManuallyDrop::new(spare).0);
+        let control_of = |stack: Stack| NonNull::new(stack.as_mut_ptr_range().end.cast::<Control>().wrapping_sub(1));
+        let unused = || machine.home.stack(machine.stack_bytes).and_then(control_of);
+        let control = used.or_else(unused).ok_or(refusal)?;
+        let place = control.as_ptr().wrapping_byte_sub(size).map_addr(|at| at & !(align - 1)).cast();
         // SAFETY: it lies in the stack, which is ours and large enough; aligned as computed.
-        unsafe { place.write(work) };
+        unsafe { core::ptr::write(place, once) };
         // SAFETY: as above.
-        let saved = AtomicPtr::new(unsafe { first_frame(top, begin_context as *const (), control.as_ptr().cast()) });
+        let saved = unsafe { first_frame(place.cast(), begin_context as *const (), control.as_ptr().cast()) };
+        machine.live.fetch_add(1, Ordering::Relaxed);
         let content = Control {
-            id: machine.count_one(),
-            rank: Cell::new(0),
-            words: Default::default(),
-            links: Links::default(),
-            saved,
-            busy: AtomicBool::new(false),
+            saved: AtomicPtr::new(saved),
             status: Cell::new(Status::Fresh(place)),
+            links: Links::default(),
             machine,
+            id: machine.created.fetch_add(1, Ordering::Relaxed) + 1,
+            words: Default::default(),
         };
         // SAFETY: as above; the end of a stack and the size of what is written are multiples of 64.
         unsafe { control.write(content) };
         Ok(Self(control))
     }
 
+    /// What the collection that owns it keeps in it.
     pub(crate) fn links(&mut self) -> &mut Links {
         // SAFETY: as for `deref`; what runs in a context never touches the links, and `&mut self` says that nobody else does.
         unsafe { &mut (*self.0.as_ptr()).links }
@@ -178,15 +134,6 @@ impl Context {
     /// Whether it has run to its end.
     pub fn is_finished(&self) -> bool {
         matches!(self.status.get(), Status::Finished)
-    }
-
-    /// The stack of one that has finished, or whose closure was dropped, for another one.
-    fn into_stack(self) -> Stack {
-        debug_assert!(self.is_finished(), "its stack is in use");
-        // SAFETY: the end of the same memory.
-        let stack = Stack(unsafe { self.0.add(1) }.cast());
-        core::mem::forget(self);
-        stack
     }
 }
 
@@ -201,64 +148,8 @@ impl Drop for Context {
         if self.is_finished() {
             self.machine.spare.lock().push(Self(self.0));
         } else {
-            self.machine.lost.fetch_add(1, Ordering::Relaxed);
+            self.machine.summary.lock().lost += 1;
             self.machine.forget_one();
         }
     }
 }
-
-/// First in, first out: the plainest queue of contexts. Pushing and popping take constant time and never allocate.
-#[derive(Debug, Default)]
-pub struct Queue {
-    head: Option<Context>,
-    /// The last one, which the queue owns through its chain of links.
-    tail: Option<NonNull<Control>>,
-    length: usize,
-}
-
-// SAFETY: it owns the contexts that it points to, and they can be sent.
-unsafe impl Send for Queue {}
-
-impl Queue {
-    /// An empty queue.
-    pub const fn new() -> Self {
-        Self { head: None, tail: None, length: 0 }
-    }
-
-    /// How many contexts wait in it.
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
-    /// Whether none does.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    /// To the end.
-    pub fn push(&mut self, context: Context) {
-        match self.tail.replace(context.0) {
-            // SAFETY: this queue owns it, and `&mut self` says that nobody else uses it.
-            Some(tail) => unsafe { (*tail.as_ptr()).links.next = Some(context) },
-            None => self.head = Some(context),
-        }
-        self.length += 1;
-    }
-
-    /// From the front.
-    pub fn pop(&mut self) -> Option<Context> {
-        let mut context = self.head.take()?;
-        self.head = context.links().next.take();
-        self.tail = self.tail.filter(|_| self.head.is_some());
-        self.length -= 1;
-        Some(context)
-    }
-}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        while self.pop().is_some() {}
-    }
-}
-
-const _: () = assert!(size_of::<Control>().is_multiple_of(64), "what lies at a stack's end keeps it aligned");

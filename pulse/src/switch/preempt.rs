@@ -1,10 +1,10 @@
-//! Interrupting a context: it goes on in a trampoline on its own stack, which saves everything and then leaves as a voluntary switch does.
+//! Interrupting a context: it goes on in a trampoline on its own stack, which saves everything and then leaves as a voluntary switch does. Or for good: its hart goes
+//! on, and the context never does.
 
-use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Control, Status, leave, mask, running, unmask};
-use crate::hart::Hart;
+use super::{Control, Status, interrupted, mask, running, unmask};
+use crate::{Fault, Hart};
 
 /// Bytes and components of the vector state to save; 0 components where there is only `fxsave`.
 static VECTOR_BYTES: AtomicU64 = AtomicU64::new(512);
@@ -15,15 +15,13 @@ const VECTOR_COMPONENTS: u64 = 0xe7;
 
 /// Finds out what vector state there is. To be called before the first preemption.
 pub(crate) fn find_vector_state() {
-    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
     const OSXSAVE: u32 = 1 << 27;
     if __cpuid(1).ecx & OSXSAVE == 0 {
         return;
     }
-    let (low, high): (u32, u32);
     // SAFETY: the processor has the instruction, and the system allows it: that is what OSXSAVE says.
-    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
-    let mask = (u64::from(high) << 32 | u64::from(low)) & VECTOR_COMPONENTS;
+    let mask = unsafe { _xgetbv(0) } & VECTOR_COMPONENTS;
     // The legacy area and the header, then each component where the processor says that it lies.
     let ends = (2..64).filter(|bit| mask & (1 << bit) != 0).map(|bit| {
         let part = __cpuid_count(0xd, bit);
@@ -45,9 +43,8 @@ const TRAMPOLINE_BYTES: u64 = 1024;
 /// # Safety
 /// The three are those of the context that runs on this hart, interrupted between two instructions while events were not masked.
 pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: u64) -> bool {
-    let Some(stack) = running(hart).map(Control::stack) else { return false };
     let needed = RED_ZONE + TRAMPOLINE_BYTES + VECTOR_BYTES.load(Ordering::Relaxed);
-    if !(stack.start as u64 + needed..stack.end as u64).contains(rsp) {
+    if !is_on_running_stack(hart, *rsp, needed.cast_signed()) {
         return false;
     }
     let frame = (*rsp - RED_ZONE - 16) as *mut [u64; 2];
@@ -59,17 +56,31 @@ pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: 
     true
 }
 
-/// The rest of a preemption, as a voluntary switch.
-extern "sysv64" fn leave_preempted() {
-    leave(Status::Interrupted);
-    unmask();
+/// Ends the running context where it was interrupted: returns the instruction pointer, the stack pointer and the flags with which its hart goes on, as in the
+/// second half of [`switch`](super::switch). Masks events once.
+///
+/// # Safety
+/// A context runs on this hart, events were not masked, and it never goes on.
+pub(crate) unsafe fn abandon(hart: &Hart, fault: Fault, rflags: u64) -> [u64; 3] {
+    const DIRECTION: u64 = 1 << 10;
+    running(hart).inspect(|context| context.status.set(Status::Faulted(fault)));
+    mask();
+    let stack = hart.stack_pointer.load(Ordering::Relaxed).cast::<u64>();
+    // SAFETY: `switch` has left it there, and waits.
+    [unsafe { stack.read() }, stack.wrapping_add(1) as u64, rflags & !DIRECTION]
+}
+
+/// Whether an address lies in the running context's stack, at least so many bytes above its lowest; or below that, where it is negative.
+pub(crate) fn is_on_running_stack(hart: &Hart, address: u64, above: i64) -> bool {
+    let stack = running(hart).map(Control::stack);
+    stack.is_some_and(|stack| (stack.start.saturating_add_signed(above)..stack.end).contains(&address))
 }
 
 /// The trampoline: the stack holds flags and instruction pointer, then the red zone. Rounding modes are set as compiled code expects them,
 /// because a scheduler runs next.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn preempted() {
-    naked_asm!(
+    core::arch::naked_asm!(
         "push rax; push rcx; push rdx; push rbx; push rsi; push rdi; push rbp",
         "push r8; push r9; push r10; push r11; push r12; push r13; push r14; push r15",
         "cld; mov rbx, rsp",
@@ -79,7 +90,7 @@ unsafe extern "sysv64" fn preempted() {
         "xor eax, eax; lea rdi, [r12 + 512]; mov ecx, 8; rep stosq",
         "mov eax, r13d; xor edx, edx; xsave64 [r12]; jmp 3f",
         "2: fxsave64 [r12]",
-        "3: fninit; push 0x1f80; ldmxcsr [rsp]; sub rsp, 8; call {leave}",
+        "3: fninit; push 0x1f80; ldmxcsr [rsp]; sub rsp, 8; call {leave}; call {unmask}",
         "test r13, r13; jz 4f",
         "mov eax, r13d; xor edx, edx; xrstor64 [r12]; jmp 5f",
         "4: fxrstor64 [r12]",
@@ -89,6 +100,7 @@ unsafe extern "sysv64" fn preempted() {
         "popfq; ret 128",
         bytes = sym VECTOR_BYTES,
         mask = sym VECTOR_MASK,
-        leave = sym leave_preempted,
+        leave = sym interrupted,
+        unmask = sym unmask,
     )
 }

@@ -1,5 +1,7 @@
 //! Preemption must not be felt, and a fault must end one context only.
 
+#![cfg(feature = "std")]
+
 use core::arch::asm;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::is_x86_feature_detected;
@@ -175,7 +177,7 @@ fn who_leaves_its_stack_with_events_masked_ends_the_process_and_says_why() {
 
 /// Computes with the stack pointer so many bytes above the end of the running context's stack, until `ticks` is not `before` or for a while.
 fn linger(above: u64, ticks: &AtomicU64, before: u64) {
-    let base = on_hart(|hart| super::running(hart).expect("a context runs").stack().start as u64);
+    let base = on_hart(|hart| super::running(hart).expect("a context runs").stack().start);
     // SAFETY: it comes back to where the stack pointer was, and the stack in between is unused. It is the context's, so that it may be interrupted.
     unsafe {
         asm!("xchg rsp, {place}", "2:", "cmp [{ticks}], {before}", "jne 3f", "dec {count}", "jnz 2b", "3:", "mov rsp, {place}",

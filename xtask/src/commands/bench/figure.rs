@@ -125,7 +125,7 @@ pub(super) const NAMES: [(&str, &str); 101] = [
     ("rab.reaction_periods.pota", "from a change of load to the allocation for it, simulated"),
     ("rab.reaction_periods.pacora", "from a change of load to the allocation for it, simulated"),
     ("size.kernel_loc", "the kernel's lines of code"),
-    ("size.pulse_loc", "lines of code of Pulse in a cell"),
+    ("size.pulse_loc", "lines of code of Pulse in a cell: framework, collections, home"),
     ("size.unsafe_blocks", "blocks of unsafe code in what is shipped"),
     ("size.kernel_bytes", "the kernel's program, without symbols"),
 ];

@@ -1,6 +1,18 @@
-//! A queue of contexts by rank. The plain one is [`crate::Queue`].
+//! A queue of contexts by rank.
 
-use crate::switch::Context;
+use crate::switch::{Context, Control};
+
+impl Control {
+    /// What [`crate::Ranked`] sorts by: the smallest first. 0 at the start.
+    pub fn rank(&self) -> u64 {
+        self.links.rank.get()
+    }
+
+    /// Sets the rank. Not while the context is in a [`crate::Ranked`], which cannot happen by accident: it owns its contexts.
+    pub fn set_rank(&self, rank: u64) {
+        self.links.rank.set(rank);
+    }
+}
 
 /// Contexts by rank, the smallest first, and among equals the one that came first. Never allocates: a leftist heap of the contexts themselves, in which pushing and
 /// popping take logarithmic time at most.
@@ -42,10 +54,15 @@ impl Ranked {
 
     /// Removes the context with the smallest rank.
     pub fn pop(&mut self) -> Option<Context> {
+        self.pop_at().map(|(_, context)| context)
+    }
+
+    /// As [`Ranked::pop`], with the rank or key that it was added by.
+    pub(crate) fn pop_at(&mut self) -> Option<(u64, Context)> {
         let mut first = self.root.take()?;
         let links = first.links();
         self.root = meld(links.next.take(), links.other.take());
-        Some(first)
+        Some((first.links.key.0, first))
     }
 
     /// Sorts anew, after ranks of contexts in it have become different: `rank` is asked for each. Among equals the one that was pushed first stays first. Takes the time
