@@ -98,6 +98,12 @@ impl Machine {
         &self.harts[..self.most.load(Ordering::Relaxed)]
     }
 
+    /// See [`resize`].
+    pub(crate) fn resize(&self, harts: usize) {
+        self.wanted.store(harts.clamp(1, self.harts().len()), Ordering::SeqCst);
+        self.post_all(event::TICK);
+    }
+
     pub(crate) fn post_all(&self, events: u32) {
         self.harts().iter().for_each(|hart| hart.post(events));
     }
@@ -144,11 +150,7 @@ pub fn interrupt(number: usize) {
 
 /// Takes harts away or gives them back, until so many are in use: from 1 to [`Shape::most_harts`]. Does not wait for it.
 pub fn resize(harts: usize) {
-    on_hart(|hart| {
-        let machine = hart.machine();
-        machine.wanted.store(harts.clamp(1, machine.harts().len()), Ordering::SeqCst);
-        machine.post_all(event::TICK);
-    });
+    on_hart(|hart| hart.machine().resize(harts));
 }
 
 /// No memory for another context's stack, or its closure is too large for one.

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use abi::Context as Registers;
 use abi::call::{Access, MAP_MAX};
 use abi::dispatch::OWN_WORDS_OFFSET;
-use cell::{calls, events, time};
+use cell::{calls, events, hart, resize, time};
 
 use crate::MAX_HARTS;
 use crate::hart::{Hart, event};
@@ -20,6 +20,9 @@ use crate::switch::{self, Context, Stack};
 
 /// When a tick came where it could not interrupt, it is tried again after so many ns.
 const RETRY_NS: u64 = 20_000;
+
+/// How often a hart that was taken is lent time for one event.
+const LOANS: usize = 3;
 
 /// Where stacks are mapped, one above the other: far above the heap's start and below the harts' areas.
 const STACKS_BASE: u64 = 0x2000_0000_0000;
@@ -38,51 +41,84 @@ const _: () = assert!(OWN_WORDS_OFFSET == 2048, "the words by which a hart knows
 
 static MACHINE: spin::Once<Machine> = spin::Once::new();
 
-/// The last run that has begun, counted from 1, and how many harts have not left it.
-static BEGUN: AtomicU32 = AtomicU32::new(0);
-static INSIDE: AtomicU32 = AtomicU32::new(0);
+/// The last run that has begun, counted from 1, and how many harts are in it. Not those that the cell has lost.
+static INSIDE: spin::Mutex<(u32, u32)> = spin::Mutex::new((0, 0));
+
+/// Harts that the cell had when the run began: if that is another number now, someone may not have been told.
+static COUNTED: AtomicU32 = AtomicU32::new(0);
 
 /// In how many runs each hart has been.
 static RUNS: [AtomicU32; MAX_HARTS] = [const { AtomicU32::new(0) }; MAX_HARTS];
 
 /// Runs a scheduler in this cell until all contexts have finished; the first of them does `main`, and others come from it. To be called by each hart, by its number and with
-/// the same arguments, as often as one likes, by all equally often; `main` of hart 0 is used. Sets the handlers of ticks and notifications. On hart 0 it returns when all harts
-/// have left.
+/// the same arguments, as often as one likes, by all equally often; `main` of hart 0 is used. Sets the handlers of ticks, notifications, faults and resizing. On hart 0 it returns when
+/// all harts have left.
+///
+/// Where the cell's harts become more and fewer ([`cell::resize`]), the scheduler has as many as the cell, up to [`Shape::most_harts`]: a hart that is to go is released as soon as its scheduler has
+/// moved what ran there, and what is taken before is lent time until then.
 pub fn run(hart: u32, shape: Shape, scheduler: &dyn Scheduler, main: impl FnOnce() + Send + 'static) -> Summary {
     let run = RUNS[hart as usize].fetch_add(1, Ordering::Relaxed) + 1;
     if hart as usize >= shape.most_harts {
         return Summary::default();
     }
-    let own = if hart == 0 {
+    if hart == 0 {
         let machine = MACHINE.call_once(|| Machine::new(&Cell, shape.stack_bytes, false));
-        INSIDE.store(shape.most_harts as u32, Ordering::Relaxed);
+        // A hart that comes late to the run before finds that over; nobody else enters until this one has begun.
+        let mut inside = all_left();
         machine.reset(&shape);
         switch::become_hart(Some(&machine.harts()[0]), 1);
         events::on_tick(|registers| on_event(registers, event::TICK));
         events::on_notification(|registers| on_event(registers, event::NOTIFY));
         events::on_fault(on_fault);
+        events::on_resize(on_resize);
         // What it is woken for it finds by itself.
         events::on_wake(|registers| on_event(registers, 0));
         scheduler.ready(&machine.harts()[0], Context::new(main).expect("the first context has a stack"));
-        BEGUN.store(run, Ordering::Release);
-        &machine.harts()[0]
-    } else {
-        while BEGUN.load(Ordering::Acquire) < run {
-            core::hint::spin_loop();
-        }
-        let own = &MACHINE.wait().harts()[hart as usize];
-        switch::become_hart(Some(own), 1);
-        own
-    };
+        COUNTED.store(hart::count(), Ordering::Relaxed);
+        *inside = (run, 1);
+    } else if !enter(run) {
+        return Summary::default();
+    }
+    let own = &MACHINE.wait().harts()[hart as usize];
+    switch::become_hart(Some(own), 1);
+    if hart::count() != COUNTED.load(Ordering::Relaxed) {
+        follow(own);
+    }
     own.drive(scheduler);
     events::set_tick(0);
     switch::become_hart(None, 0);
     let summary = own.machine().summary();
-    INSIDE.fetch_sub(1, Ordering::Release);
-    while hart == 0 && INSIDE.load(Ordering::Acquire) > 0 {
-        core::hint::spin_loop();
+    INSIDE.lock().1 -= 1;
+    if hart == 0 {
+        drop(all_left());
     }
     summary
+}
+
+/// Waits until no hart is in a run.
+fn all_left() -> spin::MutexGuard<'static, (u32, u32)> {
+    loop {
+        let inside = INSIDE.lock();
+        if inside.1 == 0 {
+            return inside;
+        }
+        drop(inside);
+        core::hint::spin_loop();
+    }
+}
+
+/// Enters a run when it has begun. False when it is over, and another one has begun.
+fn enter(run: u32) -> bool {
+    loop {
+        let mut inside = INSIDE.lock();
+        if inside.0 >= run {
+            let is_this = inside.0 == run;
+            inside.1 += u32::from(is_this);
+            return is_this;
+        }
+        drop(inside);
+        core::hint::spin_loop();
+    }
 }
 
 /// On the event stack: what has happened, and to which registers.
@@ -95,7 +131,43 @@ fn on_event(registers: &mut Registers, events: u32) {
     let flags = registers.rflags;
     // SAFETY: events are not masked, so a context runs, and these are its registers: the kernel saved them when it interrupted it.
     if !unsafe { switch::preempt(hart, &mut registers.rip, &mut registers.rsp, flags) } {
-        events::set_tick(time::now() + RETRY_NS);
+        hart.arm_anew(time::now() + RETRY_NS);
+    }
+    if hart.number() == 0 && resize::taken() != 0 {
+        rescue();
+    }
+}
+
+/// On the event stack: the cell gets or loses harts.
+fn on_resize(registers: &mut Registers) {
+    if let Some(hart) = switch::current() {
+        follow(hart);
+        on_event(registers, event::TICK);
+    }
+}
+
+/// The scheduler is to have as many harts as the cell.
+fn follow(hart: &Hart) {
+    let harts = resize::wanted().map_or(hart::count().into(), |wanted| wanted.left);
+    hart.machine().resize(harts as usize);
+}
+
+/// Gives time to harts that were taken before their schedulers had moved what ran there, until they have released themselves. An event of this hart ends a loan, and comes here again.
+fn rescue() {
+    for taken in (0..MAX_HARTS as u32).filter(|taken| resize::taken() & 1 << taken != 0) {
+        let _ = (0..LOANS).try_for_each(|_| resize::lend(taken));
+    }
+}
+
+/// Releases this hart, of which its scheduler wants nothing any more, and waits until the cell has it again.
+fn leave_cell(hart: &Hart) {
+    INSIDE.lock().1 -= 1;
+    // It fails where the notice was taken back meanwhile.
+    let _ = hart::release();
+    let mut inside = INSIDE.lock();
+    inside.1 += 1;
+    if inside.0 != RUNS[hart.number()].load(Ordering::Relaxed) {
+        hart.raise(event::STOP);
     }
 }
 
@@ -137,7 +209,9 @@ impl Home for Cell {
     fn park(&self, hart: &Hart, until: u64) {
         // What comes from here on is pending, which ends the sleep, and is delivered by the unmasking.
         events::mask();
-        if !hart.has_events() {
+        if hart.number() >= hart.harts() && resize::is_to_go() {
+            leave_cell(hart);
+        } else if !hart.has_events() {
             // The call has no argument that could be wrong.
             let _ = calls::park(until);
         }

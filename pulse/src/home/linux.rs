@@ -198,7 +198,7 @@ impl Home for Linux {
     }
 
     fn arm(&self, hart: &Hart, at: u64) {
-        set_timer(hart, at.max(1), libc::TIMER_ABSTIME);
+        set_timer(hart, at.max(1));
     }
 
     fn park(&self, hart: &Hart, until: u64) {
@@ -333,11 +333,12 @@ fn timespec(at: u64) -> libc::timespec {
     libc::timespec { tv_sec: (at / 1_000_000_000) as libc::time_t, tv_nsec: (at % 1_000_000_000) as libc::c_long }
 }
 
-fn set_timer(hart: &Hart, at: u64, flags: libc::c_int) {
+/// Arms the hart's timer for an instant.
+fn set_timer(hart: &Hart, at: u64) {
     let setting = libc::itimerspec { it_interval: timespec(0), it_value: timespec(at) };
     let timer = hart.home_words[TIMER].load(Ordering::Relaxed) as libc::timer_t;
     // SAFETY: the hart's own timer, which lives as long as its thread is a hart; the system only reads the setting.
-    unsafe { libc::timer_settime(timer, flags, &raw const setting, core::ptr::null_mut()) };
+    unsafe { libc::timer_settime(timer, libc::TIMER_ABSTIME, &raw const setting, core::ptr::null_mut()) };
 }
 
 /// Signals that are faults, and what handled them before.
@@ -391,7 +392,7 @@ unsafe extern "C" fn on_event(_: libc::c_int, info: *mut libc::siginfo_t, uconte
         let error_number = unsafe { libc::__errno_location() };
         // SAFETY: as above.
         let kept = unsafe { *error_number };
-        set_timer(hart, RETRY.as_nanos() as u64, 0);
+        hart.arm_anew(hart.now() + RETRY.as_nanos() as u64);
         // SAFETY: as above.
         unsafe { *error_number = kept };
     }

@@ -1,6 +1,6 @@
 //! Root program: cells get and lose harts and memory while they run.
 //!
-//! Arguments: `scenario=` `release`, `adopt`, `back`, `lend`, `rest`, `storm`, `memory`, `refusals` or `destroy`; `small=BITS` and `large=BITS`, the hardware threads that the first cell has and gets; `rounds=N`
+//! Arguments: `scenario=` `release`, `adopt`, `back`, `lend`, `rest`, `storm`, `sway`, `memory`, `refusals` or `destroy`; `small=BITS` and `large=BITS`, the hardware threads that the first cell has and gets; `rounds=N`
 //! of growing and shrinking (default 4).
 
 #![no_std]
@@ -47,6 +47,7 @@ fn run() -> Result<(), String> {
         Some("lend") => lend(loaded),
         Some("rest") => rest(loaded),
         Some("storm") => storm(loaded),
+        Some("sway") => sway(loaded),
         Some("memory") => memory(loaded),
         Some("refusals") => refusals(loaded),
         Some("destroy") => destroy(loaded),
@@ -266,6 +267,30 @@ fn storm(loaded: Loaded) -> Result<(), String> {
         guest.tell()?;
         wait("it is adopted", || guest.status().taken_harts == 0)?;
     }
+    guest.ends_well()
+}
+
+/// A runtime that takes part by itself: harts come, are released, and are taken in the midst of anything; what ran on them goes on each time.
+fn sway(loaded: Loaded) -> Result<(), String> {
+    let rounds = loaded.number("rounds", 4);
+    let mut guest = Guest::new(loaded)?;
+    let (few, many) = (guest.small.count_ones(), guest.large.count_ones());
+    for round in 0..rounds {
+        guest.set(guest.large)?;
+        let beats = guest.status().heartbeats;
+        wait("it works with many harts", || guest.status().heartbeats > beats + 5)?;
+        sleep_until(time::now() + 100_000 + round * 7_919);
+        let is_taken = round % 2 == 0;
+        guest.notice(few, if is_taken { 0 } else { time::now() + PATIENCE })?;
+        if !is_taken {
+            wait("they are released", || guest.status().released_harts == many - few)?;
+        }
+        guest.set(guest.small)?;
+        wait("nothing stays on harts that are gone", || guest.status().taken_harts == 0)?;
+        let beats = guest.status().heartbeats;
+        wait("it works with few harts", || guest.status().heartbeats > beats + 5)?;
+    }
+    guest.tell()?;
     guest.ends_well()
 }
 
