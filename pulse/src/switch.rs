@@ -17,7 +17,6 @@ mod preempt;
 mod tests;
 
 use core::arch::{asm, naked_asm};
-use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
 pub use context::{Context, Control, SCHEDULER_WORDS};
@@ -155,13 +154,15 @@ fn leave(why: Status) {
 
 /// On a hart's own stack: continues a context until it leaves, and gives it back with a new status, unless it was suspended and thus given away. Events are masked.
 pub(crate) fn run(hart: &Hart, context: Context) -> Option<Context> {
-    while context.saved.load(Ordering::Acquire).is_null() {
+    let mut to = context.saved.load(Ordering::Acquire);
+    while to.is_null() {
         hart.machine().home.relax();
+        to = context.saved.load(Ordering::Acquire);
     }
     hart.running.store(context.0.as_ptr(), Ordering::Relaxed);
     // SAFETY: the context is owned, so that it runs nowhere else and its stack pointer was left by `leave` or is its first; the other place is this
     // hart's own.
-    unsafe { switch(hart.stack_pointer.as_ptr(), context.saved.load(Ordering::Relaxed)) };
+    unsafe { switch(hart.stack_pointer.as_ptr(), to) };
     hart.running.store(core::ptr::null_mut(), Ordering::Relaxed);
     let Status::Suspended(give, what) = context.status.get() else { return Some(context) };
     let (control, saved) = (context.0, context.saved.load(Ordering::Relaxed));
@@ -210,6 +211,6 @@ pub fn suspend<F: FnOnce(Context)>(what: F) {
         what(context);
     }
     crate::point("suspend");
-    let what = ManuallyDrop::new(what);
+    let what = core::mem::ManuallyDrop::new(what);
     pause(Status::Suspended(give::<F>, (&raw const what).cast()));
 }

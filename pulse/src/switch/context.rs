@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use super::{begin_context, first_frame};
 use crate::collections::Links;
 use crate::machine::Machine;
-use crate::{Fault, Hart, NoStack};
+use crate::{Fault, NoStack};
 
 /// Words of a context that its scheduler may use as it likes.
 pub const SCHEDULER_WORDS: usize = 4;
@@ -97,7 +97,8 @@ impl Context {
         let mut work = Some(work);
         let once = move || work.take().expect("it is called once")();
         let (size, align) = (size_of_val(&once), align_of_val(&once));
-        let machine = crate::on_hart(Hart::machine);
+        // Events may move this to another hart, but not to another machine.
+        let machine = super::current().expect("a context is made on a hart: inside a machine").machine();
         let refusal = NoStack { stack_bytes: machine.stack_bytes, closure_bytes: size_of::<F>() };
         if machine.stack_bytes < size_of::<Control>() + size + align + 256 {
             return Err(refusal);
