@@ -71,8 +71,10 @@ impl Measure {
     const fn width(self) -> usize {
         match self {
             Self::ToTargets | Self::Energy => 18,
-            Self::Late | Self::Penalty => 22,
-            Self::Changes | Self::Moved => 13,
+            Self::Late => 22,
+            Self::Moved => 16,
+            Self::Penalty => 25,
+            Self::Changes => 13,
         }
     }
 

@@ -3,6 +3,7 @@
 use core::cell::Cell as Counter;
 
 use super::*;
+use crate::cell::Cell;
 use crate::divide::by_weight;
 
 /// `fair`, with a mistake.
@@ -20,6 +21,8 @@ enum Wrong<'a> {
     Full(usize),
     /// It gives to one half of the cells and then to the other.
     Swinging(u32),
+    /// Who is in time gets one hardware thread less until it is late, then twice as many.
+    Sawtooth,
 }
 
 impl Optimizer for Wrong<'_> {
@@ -46,7 +49,16 @@ impl Optimizer for Wrong<'_> {
             _ => 0,
         };
         let weight = |place: usize| if turn as usize % 2 == place % 2 { 1 } else { 5 };
-        by_weight(situation, steps, weight, desired, shares)?;
+        let wants = |place: usize| {
+            let Cell { needs, has, seen, .. } = &cells[place];
+            let (Some(seen), Some(deadline_s), Self::Sawtooth) = (seen, needs.deadline_s, &self) else {
+                return desired(place);
+            };
+            let threads = has[Resource::Threads];
+            let threads = if seen.response_s > deadline_s { threads * 2 } else { threads.saturating_sub(1) };
+            desired(place).with(Resource::Threads, threads)
+        };
+        by_weight(situation, steps, weight, wants, shares)?;
         match self {
             Self::Stingy if !cells.is_empty() => shares[0][Resource::Threads] -= 1,
             Self::Generous if !cells.is_empty() => shares[0][Resource::Threads] += 1,
@@ -73,7 +85,8 @@ fn each_promise_is_found_broken_by_whoever_breaks_it() {
     assert_breaks(steps(|| Wrong::Uncounted), "after 0 steps");
     assert_breaks(repeats(|| Wrong::Moody(&mood)), "and then");
     assert_breaks(forgets(|| Wrong::Full(100)), "when 100 cells had been there before: it is full");
-    assert_breaks(settles(|| Wrong::Swinging(0)), "in steps");
+    assert_breaks(settles(|| Wrong::Swinging(0)), "more and less threads for cell 0 in turns");
+    assert_breaks(settles(|| Wrong::Sawtooth), "without noise the plan changed");
 }
 
 #[test]

@@ -26,7 +26,8 @@ const HATCHES: [(&str, &str); 6] = [
     ("#ffb", "<path d=\"M4 0V8\" stroke=\"#660\"/>"),
 ];
 
-/// The hardware threads of each cell over time, stacked, in this scenario with each of these optimizers, in SVG. Below each panel black marks the times in which some cell is late.
+/// The hardware threads of each cell over time, stacked, in this scenario with each of these optimizers, in SVG. Below each panel
+/// black marks the times in which some cell is late.
 #[must_use]
 pub fn over_time(names: &[&str], find: Find<'_>, scenario: &Scenario) -> String {
     let cells = scenario.applications.len();

@@ -15,7 +15,8 @@ const ROW: usize = 16;
 const GAP: usize = 14;
 
 impl League {
-    /// A picture of the table, in SVG. A bar is as long as its number, in relation to the longest one of its measure in the scenario; a line through its end goes from the least to the most.
+    /// A picture of the table, in SVG. A bar is as long as its number, in relation to the longest one of its measure in the scenario; a line
+    /// through its end goes from the least to the most.
     #[must_use]
     pub fn svg(&self) -> String {
         let rows: usize = self.scenarios.iter().map(|(_, rows)| rows.len() + 1).sum();
