@@ -6,7 +6,7 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use example_optimizers as examples;
@@ -109,7 +109,7 @@ fn chosen(name: Option<&str>) -> Result<Vec<Scenario>, Box<dyn Error>> {
 }
 
 /// Writes what the book shows: the table into the chapter, and the pictures beside it.
-fn book(folder: &PathBuf) -> Result<(), Box<dyn Error>> {
+fn book(folder: &Path) -> Result<(), Box<dyn Error>> {
     let names = Shipped::<CELLS>::NAMES;
     let league = League::play(&names, &find, &scenarios());
     let chapter = folder.join("optimizer.md");
@@ -121,7 +121,7 @@ fn book(folder: &PathBuf) -> Result<(), Box<dyn Error>> {
     write(&folder.join("phases.svg"), &over_time(&names, &find, &chosen(Some(DRAWN))?[0]))
 }
 
-fn write(path: &PathBuf, text: &str) -> Result<(), Box<dyn Error>> {
+fn write(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
     fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     eprintln!("Wrote {}", path.display());
     Ok(())
