@@ -13,7 +13,7 @@ use crate::simulator::{Report, Scenario, simulate};
 const LEFT: usize = 110;
 const WIDTH: usize = 900;
 const PANEL: usize = 90;
-const GAP: usize = 34;
+const GAP: usize = 40;
 /// The strip that shows when a cell is late.
 const STRIP: usize = 8;
 /// How cells are hatched, one after the other; then again from the beginning.
@@ -48,7 +48,7 @@ pub fn over_time(names: &[&str], find: Find<'_>, scenario: &Scenario) -> String 
         );
         let _ = writeln!(svg, "<text x=\"{}\" y=\"17\">cell {place}</text>", x + 25);
     }
-    let mut top = GAP;
+    let mut top = GAP + 4;
     for name in names {
         let Some(mut optimizer) = find(name) else { continue };
         let report = simulate(scenario, &mut *optimizer, SEEDS[0]);
@@ -70,8 +70,8 @@ fn panel(svg: &mut String, name: &str, scenario: &Scenario, report: &Report, top
     let total = scenario.machine.totals()[Resource::Threads];
     let bottom = top + PANEL;
     let y = |threads: u32| bottom as f64 - PANEL as f64 * f64::from(threads) / f64::from(total.max(1));
-    let _ = writeln!(svg, "<text x=\"4\" y=\"{}\" font-weight=\"bold\">{}</text>", top + 14, escaped(name));
-    let _ = writeln!(svg, "<text x=\"4\" y=\"{}\">{total} threads</text>", top + 28);
+    let _ = writeln!(svg, "<text x=\"{LEFT}\" y=\"{}\" font-weight=\"bold\">{}</text>", top - 4, escaped(name));
+    let _ = writeln!(svg, "<text x=\"4\" y=\"{}\">{total} threads</text>", top + 10);
     let _ = writeln!(svg, "<text x=\"4\" y=\"{}\">some cell late</text>", bottom + STRIP + 2);
     let _ = writeln!(
         svg,
