@@ -84,6 +84,8 @@ Test it (what every optimizer promises, and two systems in the simulator)
   cargo test -p example-optimizers --lib {{module}}
 Compare it with those that ship
   cargo xtask league {{name}}
+Let the broker use it: write `optimizer = \"{{name}}\"` into systems/optimizers.toml
+  cargo xtask run --system optimizers
 Edit first `weight` in examples/optimizers/src/{{module}}.rs: what a cell's share is worth. Then what its tests expect.
 The chapter docs/book/src/optimizer.md is a tutorial.
 ";
