@@ -36,7 +36,7 @@ impl CellState {
 pub struct CellStatus {
     /// A [`CellState`].
     pub state: u32,
-    /// Harts.
+    /// Harts that it has now.
     pub harts: u32,
     /// Exit code or exception vector.
     pub code: u64,
@@ -68,6 +68,18 @@ pub struct CellStatus {
     pub borrowed_ns: u64,
     /// The cell's place among cells, as [`crate::channel::ChannelInfo::peer_cell`] has it: the same as long as it lives.
     pub place: u64,
+    /// The most harts that it can have.
+    pub most_harts: u32,
+    /// How many it is to have: see [`crate::resize`].
+    pub wanted_harts: u32,
+    /// Of those that are to go, how many have released themselves (or never ran).
+    pub released_harts: u32,
+    /// Harts that were taken with a context on them that nobody has adopted.
+    pub taken_harts: u32,
+    /// From when on harts can be taken that were not released, in ns.
+    pub harts_deadline_ns: u64,
+    /// How many frames it was told to get along with; 0: none.
+    pub wanted_frames: u64,
 }
 
 /// One activation of one hart.
@@ -102,4 +114,4 @@ pub struct ActivationLog {
 }
 
 const _: () = assert!(size_of::<ActivationLog>() == 4096, "an activation log is one page");
-const _: () = assert!(size_of::<CellStatus>() == 128, "the layout is part of the contract");
+const _: () = assert!(size_of::<CellStatus>() == 160, "the layout is part of the contract");

@@ -76,12 +76,28 @@ pub enum Call {
     ChannelHandOver = 25,
     /// Posts [`crate::Event::Wake`] to a hart of the caller's cell: `(hart)`. It ends a park, and interrupts a hart that runs, unless it has masked events.
     HartWake = 26,
+    /// Gives a cell notice of how many harts it is to have: `(cell, harts, deadline_ns)`, 1 to as many as it has, which takes an earlier notice back. The deadline is an instant of the
+    /// timebase; one past is allowed. [`crate::Event::Resize`] is posted to its harts. See [`crate::resize`]. Needs CONTROL. [`crate::ErrorKind::FixedSize`] where the cell takes no part.
+    CellNotice = 27,
+    /// Changes how many frames a cell may use: `(cell, frames, deadline_ns)`. More, and fewer if it does not use them, at once. Otherwise nothing changes but that the cell is given
+    /// notice, and the answer is [`crate::ErrorKind::InUse`] with the number of frames that it does not use: to be repeated when it has given some back. Needs CONTROL.
+    CellMemory = 28,
+    /// Gives this hart back: no arguments. For a hart that is to go by a notice; [`crate::ErrorKind::WrongState`] for others. It runs no more, whatever events come, until
+    /// the notice is taken back or the cell is given the hart again; then the call returns.
+    HartRelease = 29,
+    /// Takes over what ran on a hart of the caller's cell when that was taken: `(hart, pointer to `[`crate::resize::HeldContext`]`, entry, stack)`. From then on the hart has none, and begins at `entry` if it is given back:
+    /// with `rdi` = its number, its stack pointer at `stack` and events masked. So what ran there goes on in one place. [`crate::ErrorKind::WrongState`] when the hart runs or has nothing to
+    /// adopt, [`crate::ErrorKind::Masked`] when it had masked events, [`crate::ErrorKind::Again`] while a plan is on its way or the hart is just being taken.
+    HartAdopt = 30,
+    /// Lets a hart that was taken run in the caller's place: `(hart)`. Returns when that hart releases itself or parks, when the caller has an event, or with its next activation.
+    /// [`crate::ErrorKind::Interrupted`] when an event is pending already; otherwise refused as [`Call::HartAdopt`], but not for masked events.
+    HartLend = 31,
     /// Describes a handle of the caller's: `(slot, pointer to `[`HandleInfo`]`)`: the first in this slot or a later one. Returns the slot after it; 0 when there is none. By it a root cell that
     /// was started again finds what it had.
-    HandleInfo = 27,
+    HandleInfo = 32,
     /// Writes the plan published last: `(machine, pointer to a `[`crate::plan::PlanHeader`]` and entries, bytes there)`. It needs [`crate::Rights::PLAN`]. Returns the number of entries in the plan; those for which there is
     /// room are written. Cells are named by the caller's handles, and [`NO_CELL`] where it has none. Flags and instants are 0.
-    PlanRead = 28,
+    PlanRead = 33,
 }
 
 /// No cell that the caller has a handle to, for [`Call::PlanRead`].
@@ -119,7 +135,7 @@ pub const ANSWER: u64 = 1 << 32;
 
 impl Call {
     /// All calls, by number.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 34] = [
         Self::Null,
         Self::Exit,
         Self::Park,
@@ -147,6 +163,11 @@ impl Call {
         Self::ChannelClose,
         Self::ChannelHandOver,
         Self::HartWake,
+        Self::CellNotice,
+        Self::CellMemory,
+        Self::HartRelease,
+        Self::HartAdopt,
+        Self::HartLend,
         Self::HandleInfo,
         Self::PlanRead,
     ];
@@ -198,18 +219,22 @@ impl Access {
 pub struct CellRequest {
     /// The cell's name: UTF-8, zero-padded. For reports; need not be unique.
     pub name: [u8; NAME_MAX],
-    /// Harts, 1 to [`crate::MAX_HARDWARE_THREADS`].
+    /// Harts at the start, 1 to [`crate::MAX_HARDWARE_THREADS`].
     pub harts: u32,
     /// The memory node to prefer, or `u32::MAX` for the nearest.
     pub node: u32,
     /// Frames that the cell may use, everything included.
     pub frames_quota: u64,
+    /// The most harts that it can ever have, all of which it pays for: `harts`, for a cell of fixed size, to [`crate::MAX_HARDWARE_THREADS`].
+    pub most_harts: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Bytes of a cell's name.
 pub const NAME_MAX: usize = 32;
 
-const _: () = assert!(size_of::<CellRequest>() == 48, "the layout is part of the contract");
+const _: () = assert!(size_of::<CellRequest>() == 56, "the layout is part of the contract");
 
 #[cfg(test)]
 mod tests {

@@ -34,6 +34,8 @@ pub enum Event {
     Wake = 1 << 3,
     /// This hart did what it may not, and registered for that: see [`DispatchPage::takes_faults`].
     Fault = 1 << 4,
+    /// What the cell has changes, or is to change: see [`crate::resize`].
+    Resize = 1 << 5,
 }
 
 /// The registers of an interrupted computation, in the order in which a resume sequence pops them.
@@ -101,8 +103,8 @@ pub struct DispatchPage {
     pub version: u32,
     /// This hart's number, from 0.
     pub hart: u32,
-    /// Harts of the cell.
-    pub harts: u32,
+    /// Harts that the cell has now, as of this hart's last activation.
+    pub harts: AtomicU32,
     /// The hardware thread that runs this hart now.
     pub hardware_thread: AtomicU32,
     /// How to read the timebase on that hardware thread.
@@ -133,6 +135,18 @@ pub struct DispatchPage {
     pub fault_error: AtomicU64,
     /// For a page fault (vector 14): the address that was touched; else 0.
     pub fault_address: AtomicU64,
+    /// The most harts that the cell can have. It is of fixed size if it began with as many.
+    pub most_harts: u32,
+    /// How many harts it is to have: as many as it has, unless it was given notice. Those with higher numbers are to go.
+    pub wanted_harts: AtomicU32,
+    /// From when on they can be taken without having been released, in ns of the timebase.
+    pub harts_deadline: AtomicU64,
+    /// Harts that were taken with a context on them that nobody has adopted, a bit each.
+    pub taken: AtomicU64,
+    /// How many frames the cell is to get along with; 0: it was given no notice.
+    pub wanted_frames: AtomicU64,
+    /// Until when it is to have given back what it uses beyond that, in ns of the timebase.
+    pub frames_deadline: AtomicU64,
 }
 
 /// From here on the page is the cell's own: the kernel never looks there.
@@ -140,7 +154,7 @@ pub const OWN_WORDS_OFFSET: usize = 2048;
 
 const _: () = assert!(size_of::<DispatchPage>() == 4096, "the dispatch page is one page");
 const _: () = assert!(
-    core::mem::offset_of!(DispatchPage, fault_address) + 8 <= OWN_WORDS_OFFSET,
+    core::mem::offset_of!(DispatchPage, frames_deadline) + 8 <= OWN_WORDS_OFFSET,
     "the kernel's words end before the cell's own"
 );
 const _: () = assert!(size_of::<Context>() == 160, "twenty registers");

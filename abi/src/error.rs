@@ -38,10 +38,16 @@ pub enum ErrorKind {
     Interrupted = 15,
     /// The peer cannot take a hand-over now: it does not wait for one on this hardware thread.
     NotWaiting = 16,
+    /// The cell takes no part in the resize protocol: it was created with as many harts as it can ever have.
+    FixedSize = 17,
+    /// The hart was taken while it had events masked: only itself can go on from there ([`crate::Call::HartLend`]).
+    Masked = 18,
+    /// The cell uses more than it is to keep, and was told; `value` is how many frames are free.
+    InUse = 19,
 }
 
 impl ErrorKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::UnknownCall,
         Self::BadHandle,
         Self::NoRight,
@@ -58,6 +64,9 @@ impl ErrorKind {
         Self::ChannelEnded,
         Self::Interrupted,
         Self::NotWaiting,
+        Self::FixedSize,
+        Self::Masked,
+        Self::InUse,
     ];
 
     /// What the error means, as part of a sentence.
@@ -80,6 +89,9 @@ impl ErrorKind {
             Self::ChannelEnded => "the channel has ended",
             Self::Interrupted => "broken off by an event",
             Self::NotWaiting => "the peer does not wait here",
+            Self::FixedSize => "the cell is of fixed size",
+            Self::Masked => "the hart has events masked",
+            Self::InUse => "the cell uses more than that",
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod handle;
 pub mod layout;
 pub mod machine;
 pub mod plan;
+pub mod resize;
 
 pub use call::Call;
 pub use dispatch::{Context, DispatchPage, Event, Timebase};
@@ -22,7 +23,7 @@ pub use error::{Error, ErrorKind};
 pub use handle::{Handle, Rights};
 
 /// Version of the contract. The kernel writes it into every dispatch page; the cell runtime refuses another one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The most hardware threads that a plan can name.
 pub const MAX_HARDWARE_THREADS: usize = 64;

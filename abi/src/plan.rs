@@ -35,7 +35,8 @@ pub struct PlanEntry {
     pub cell: u32,
     /// A [`PolicyKind`].
     pub policy: u32,
-    /// The hardware threads, a bit each. Hart `n` runs on the `n`-th lowest set bit; there must be as many as the cell has harts.
+    /// The hardware threads, a bit each. Hart `n` runs on the `n`-th lowest set bit. As many as the cell has harts; or, if it takes part in the resize protocol
+    /// ([`crate::resize`]), more, up to the most that it can have, or fewer, if those that go have been released or their deadline has passed.
     pub threads: u64,
     /// Time-triggered and event-triggered: the period, in ns. Best-effort: the weight (1 to 10,000). Otherwise 0.
     pub period_ns_or_weight: u64,
@@ -120,10 +121,14 @@ pub enum RefusalReason {
     TooSoon = 7,
     /// The budgets, and the windows beside them, are more than can be promised (switch cost included).
     Overload = 8,
+    /// It would take harts that have not been released, before the deadline of the notice.
+    NotReleased = 9,
+    /// It would take harts of a cell that was given no notice of it.
+    NoNotice = 10,
 }
 
 impl RefusalReason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::NoSuchThread,
         Self::WrongGangSize,
         Self::Duplicate,
@@ -132,6 +137,8 @@ impl RefusalReason {
         Self::TooMany,
         Self::TooSoon,
         Self::Overload,
+        Self::NotReleased,
+        Self::NoNotice,
     ];
 
     /// As part of a sentence.
@@ -146,6 +153,8 @@ impl RefusalReason {
             Self::TooMany => "is more than the kernel's tables hold",
             Self::TooSoon => "would take effect before every muxer can know of it",
             Self::Overload => "asks for a larger budget than can be promised beside the others",
+            Self::NotReleased => "has harts to go that it has not released, and the deadline has not passed",
+            Self::NoNotice => "was given no notice that it is to have fewer harts",
         }
     }
 }

@@ -5,6 +5,7 @@ use abi::call::{ANSWER, Access, CellRequest, HandleInfo, NAME_MAX, NO_CHANNEL};
 use abi::channel::{ChannelInfo, ChannelRequest};
 use abi::machine::MachineInfo;
 use abi::plan::{PlanCopy, PlanEntry, PlanHeader};
+use abi::resize::HeldContext;
 use abi::{Call, Error, ErrorKind, Handle};
 
 use crate::system::raw_call::{call, hand_over};
@@ -101,7 +102,16 @@ pub fn cell_log(cell: Handle, hart: u32, log: &mut ActivationLog) -> Result<u64,
 /// # Errors
 /// As [`Call::CellCreate`].
 pub fn cell_create(name: &str, harts: u32, frames_quota: u64) -> Result<Handle, Error> {
-    let mut request = CellRequest { name: [0; NAME_MAX], harts, node: u32::MAX, frames_quota };
+    cell_create_resizable(name, harts, harts, frames_quota)
+}
+
+/// Creates an empty cell that takes part in the resize protocol (see [`abi::resize`]): it begins with `harts` harts and can have `most_harts`. Its creator maps stacks for all
+/// of them. A name that is too long is cut.
+///
+/// # Errors
+/// As [`Call::CellCreate`].
+pub fn cell_create_resizable(name: &str, harts: u32, most_harts: u32, frames_quota: u64) -> Result<Handle, Error> {
+    let mut request = CellRequest { name: [0; NAME_MAX], harts, node: u32::MAX, frames_quota, most_harts, reserved: 0 };
     let length = name.len().min(NAME_MAX);
     request.name[..length].copy_from_slice(&name.as_bytes()[..length]);
     let handle = make(Call::CellCreate, [Handle::MACHINE.register(), &raw const request as u64, 0, 0, 0])?;
@@ -147,6 +157,22 @@ pub fn cell_destroy(cell: Handle) -> Result<u64, Error> {
 /// As [`Call::CellNotify`].
 pub fn cell_notify(cell: Handle) -> Result<u64, Error> {
     make(Call::CellNotify, [cell.register(), 0, 0, 0, 0])
+}
+
+/// Gives a cell notice that it is to have so many harts by an instant, or, with as many as it has, takes that back.
+///
+/// # Errors
+/// As [`Call::CellNotice`].
+pub fn cell_notice(cell: Handle, harts: u32, deadline_ns: u64) -> Result<u64, Error> {
+    make(Call::CellNotice, [cell.register(), u64::from(harts), deadline_ns, 0, 0])
+}
+
+/// Lets a cell use so many frames from now on; gives it notice if it uses more.
+///
+/// # Errors
+/// As [`Call::CellMemory`]: [`ErrorKind::InUse`] with the number of frames that are free.
+pub fn cell_memory(cell: Handle, frames: u64, deadline_ns: u64) -> Result<u64, Error> {
+    make(Call::CellMemory, [cell.register(), frames, deadline_ns, 0, 0])
 }
 
 /// Has another hart of this cell look around: see [`crate::events::on_wake`].
@@ -236,6 +262,21 @@ pub fn channel_hand_over(send: Option<Handle>, receive: Option<Handle>, message:
 /// As [`Call::ChannelHandOver`].
 pub fn channel_answer(send: Handle, receive: Handle, message: [u64; 8]) -> Result<[u64; 8], Error> {
     hand_over(send.register() | ANSWER, receive.register(), message)
+}
+
+/// Gives this hart back; see [`crate::hart::release`].
+pub(crate) fn hart_release() -> Result<u64, Error> {
+    make(Call::HartRelease, [0; 5])
+}
+
+/// Takes over what a hart had; see [`crate::resize::adopt`].
+pub(crate) fn hart_adopt(hart: u32, held: &mut HeldContext, entry: u64, stack: u64) -> Result<u64, Error> {
+    again(|| make(Call::HartAdopt, [u64::from(hart), &raw mut *held as u64, entry, stack, 0]))
+}
+
+/// Runs a hart that was taken in this one's place; see [`crate::resize::lend`].
+pub(crate) fn hart_lend(hart: u32) -> Result<u64, Error> {
+    again(|| make(Call::HartLend, [u64::from(hart), 0, 0, 0, 0]))
 }
 
 fn again(mut step: impl FnMut() -> Result<u64, Error>) -> Result<u64, Error> {

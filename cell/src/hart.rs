@@ -2,8 +2,10 @@
 
 use core::sync::atomic::Ordering;
 
+use abi::Error;
 use abi::account::{ACTIVATION_LOG_ENTRIES, Activation};
 
+use crate::calls;
 use crate::system::{events, pages};
 
 /// This hart's number, from 0.
@@ -12,10 +14,25 @@ pub fn number() -> u32 {
     pages::own_hart()
 }
 
-/// Harts of this cell.
+/// Harts that this cell has now, as of this hart's present activation. It changes only where the cell takes part in the resize protocol ([`crate::resize`]).
 #[must_use]
 pub fn count() -> u32 {
-    pages::dispatch(0).harts
+    pages::dispatch(number()).harts.load(Ordering::SeqCst)
+}
+
+/// The most harts that this cell can have.
+#[must_use]
+pub fn most() -> u32 {
+    pages::dispatch(0).most_harts
+}
+
+/// Gives this hart back, after notice ([`crate::resize::wanted`]), when all that is to go on has been moved elsewhere. It runs no more, whatever events come, and costs the cell
+/// nothing, until the notice is taken back or the cell is given the hart again; then this returns. May be called by a handler: then what the event interrupted waits here too.
+///
+/// # Errors
+/// [`abi::ErrorKind::WrongState`] when this hart is not one of those that are to go.
+pub fn release() -> Result<(), Error> {
+    calls::hart_release().map(|_| ())
 }
 
 /// Vector state that cells may use (`xcr0`): bit 2 for AVX.

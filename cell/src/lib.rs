@@ -11,12 +11,13 @@
 //! }
 //! ```
 //!
-//! When `main` has returned on every hart the cell ends with code 0.
+//! When `main` has returned on every hart on which it began the cell ends with code 0.
 //!
 //! - [`calls`]: the kernel's calls
 //! - [`time`]: the timebase, without a call
 //! - [`events`]: ticks and notifications, and who handles them
 //! - [`hart`]: what a hart knows about itself
+//! - [`resize`]: getting and losing harts and memory
 //! - [`arguments`]: what the manifest says
 //! - [`barrier`]: a meeting place for harts
 //!
@@ -36,7 +37,7 @@ mod panic;
 mod system;
 
 pub use abi;
-pub use system::{events, time};
+pub use system::{events, resize, time};
 
 /// Names the function that runs on every hart: `fn(hart: u32)`.
 #[macro_export]

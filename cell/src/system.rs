@@ -6,4 +6,5 @@ pub(crate) mod heap;
 pub(crate) mod memory_functions;
 pub(crate) mod pages;
 pub(crate) mod raw_call;
+pub mod resize;
 pub mod time;

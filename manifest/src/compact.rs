@@ -6,7 +6,7 @@ use core::fmt;
 use crate::System;
 
 /// Raised whenever [`System`] changes.
-pub(crate) const VERSION: u8 = 4;
+pub(crate) const VERSION: u8 = 6;
 
 /// Why bytes are not a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ extern crate alloc;
 #[cfg(feature = "host")]
 extern crate std;
 
+mod broker;
 mod compact;
 #[cfg(feature = "host")]
 mod conflict;
@@ -22,6 +23,7 @@ mod parse;
 mod quantity;
 mod system;
 
+pub use broker::{Broker, Needs, OPTIMIZERS, Rate, Target};
 pub use compact::{CompactError, compact};
 #[cfg(feature = "host")]
 pub use mistake::Mistake;

@@ -17,6 +17,9 @@ pub const CELLS_MAX: usize = 64;
 /// Hardware threads that can be named.
 pub const THREADS_MAX: u32 = 64;
 
+/// The most harts that a cell can be given while it runs.
+pub const MOST_HARTS: RangeInclusive<u32> = 1..=THREADS_MAX;
+
 /// Memory comes in multiples of this many bytes.
 pub const PAGE_BYTES: u64 = 4096;
 
@@ -67,3 +70,30 @@ pub const BLOCK_BYTES: RangeInclusive<u64> = 4096..=4 << 20;
 
 /// Bytes of all blocks of a channel.
 pub const BULK_BYTES: u64 = 8 << 20;
+
+/// From one of the broker's decisions to the next one, in ns.
+pub const BROKER_PERIOD_NS: RangeInclusive<u64> = 1_000_000..=60_000_000_000;
+
+/// How long a cell has time to release harts that it is to lose, in ns.
+pub const NOTICE_NS: RangeInclusive<u64> = 1_000..=10_000_000_000;
+
+/// The broker's measurements of a cell in a period.
+pub const SAMPLES: RangeInclusive<u32> = 1..=100;
+
+/// Parts into which the broker divides the time of a hardware thread.
+pub const QUANTA: RangeInclusive<u32> = 1..=64;
+
+/// How far before its deadline a response is to come, in thousandths of the deadline.
+pub const MARGIN: RangeInclusive<u32> = 0..=900;
+
+/// Heartbeats per second that a cell is to reach, in thousandths.
+pub const HEARTBEATS_MILLI: RangeInclusive<u64> = 1..=1_000_000_000;
+
+/// How long the work of a heartbeat may take, in ns.
+pub const DEADLINE_NS: RangeInclusive<u64> = 1_000..=3_600_000_000_000;
+
+/// The penalty of each second that a response is late, in thousandths.
+pub const SLOPE_MILLI: RangeInclusive<u64> = 0..=1_000_000_000;
+
+/// Cells that the broker serves.
+pub const NEEDS_MAX: usize = 16;

@@ -1,5 +1,6 @@
 //! Reading the TOML text. Every mistake is collected with its place; `value` knows the kinds of values, `policy` the policies.
 
+mod broker;
 mod channel;
 mod policy;
 mod value;
@@ -40,13 +41,18 @@ pub fn parse(text: &str, file_name: &str) -> Result<System, Vec<Mistake>> {
 
 /// The whole file. `None` only if a mistake was noted, as for all readers here.
 fn system(mistakes: &mut Mistakes<'_>, document: &DeTable<'_>) -> Option<System> {
-    let top = Section::new(mistakes, document, 0..0, "a manifest", &["system", "root", "cell", "channel"]);
+    let top = Section::new(mistakes, document, 0..0, "a manifest", &["system", "root", "broker", "cell", "channel"]);
     let header = top.required(mistakes, "system").and_then(|value| table(mistakes, value, "[system]"));
     let root = match top.get("root") {
         Some(value) => table(mistakes, value, "[root]").and_then(|root| read_root(mistakes, root, value.span())),
         None => Some(Root::default()),
     };
+    let broker = top.get("broker").and_then(|value| {
+        let table = table(mistakes, value, "[broker]")?;
+        broker::read(mistakes, table, value.span(), root.as_ref())
+    });
     let cells = read_cells(mistakes, &top);
+    check_needs(mistakes, top.get("broker").is_some(), &cells);
     if let Some(root) = &root {
         check_conflicts(mistakes, root, &cells);
     }
@@ -70,7 +76,19 @@ fn system(mistakes: &mut Mistakes<'_>, document: &DeTable<'_>) -> Option<System>
     let activation = header.choice(mistakes, "activation", &choices);
     let cells = cells.into_iter().map(|placed| placed.cell).collect();
     let (name, root) = (name?, root?);
-    Some(System { name, about, slice_ns, tolerance_ns, run_for_ns, status_ns, activation, root, cells, channels })
+    Some(System {
+        name,
+        about,
+        slice_ns,
+        tolerance_ns,
+        run_for_ns,
+        status_ns,
+        activation,
+        root,
+        broker,
+        cells,
+        channels,
+    })
 }
 
 fn read_root(mistakes: &mut Mistakes<'_>, root: &DeTable<'_>, place: Range<usize>) -> Option<Root> {
@@ -92,6 +110,7 @@ fn read_root(mistakes: &mut Mistakes<'_>, root: &DeTable<'_>, place: Range<usize
 struct Placed {
     cell: Cell,
     policy_place: Range<usize>,
+    needs_place: Range<usize>,
 }
 
 fn read_cells(mistakes: &mut Mistakes<'_>, top: &Section<'_, '_>) -> Vec<Placed> {
@@ -121,7 +140,21 @@ fn read_cell(
     place: Range<usize>,
     names: &mut Vec<String>,
 ) -> Option<Placed> {
-    let known = ["name", "program", "threads", "memory", "stack", "policy", "args", "expect", "no-missed", "restart"];
+    let known = [
+        "name",
+        "program",
+        "threads",
+        "most-harts",
+        "memory",
+        "stack",
+        "policy",
+        "args",
+        "expect",
+        "no-missed",
+        "restart",
+        "needs",
+        "offers",
+    ];
     let cell = Section::new(mistakes, table, place.clone(), "[[cell]]", &known);
     let name_value = cell.required(mistakes, "name");
     let name = name_value.and_then(|value| value::name(mistakes, value, limits::NAME_MAX));
@@ -142,17 +175,24 @@ fn read_cell(
         Some(value) => value::threads(mistakes, value),
         None => Some(Threads::All),
     };
+    let most_harts = cell.get("most-harts").and_then(|value| read_most_harts(mistakes, value, threads.as_ref()));
     let memory_bytes = cell.size(mistakes, "memory", 16 << 20, &limits::MEMORY_BYTES);
     let stack_bytes = cell.size(mistakes, "stack", 64 << 10, &limits::STACK_BYTES);
     let policy_value = cell.required(mistakes, "policy");
     let policy = policy_value.and_then(|value| policy::read(mistakes, value));
     let args = cell.line(mistakes, "args", limits::ARGUMENTS_MAX);
-    let choices = [("run", Expect::Run), ("exit", Expect::Exit), ("fault", Expect::Fault)];
+    let choices =
+        [("run", Expect::Run), ("exit", Expect::Exit), ("fault", Expect::Fault), ("refused", Expect::Refused)];
     let expect = cell.choice(mistakes, "expect", &choices);
     let no_missed = cell.flag(mistakes, "no-missed");
     let restart = cell.flag(mistakes, "restart");
 
+    let needs_value = cell.get("needs");
+    let needs = needs_value.and_then(|value| broker::read_needs(mistakes, value, threads.as_ref(), most_harts, policy));
+    let offers_per_s = cell.get("offers").and_then(|value| broker::offers(mistakes, value)).unwrap_or(0);
+
     let harts = if let Some(Threads::List(list)) = &threads { list.len() as u64 } else { 1 };
+    let harts = most_harts.map_or(harts, u64::from);
     let stacks = harts * (stack_bytes + limits::EVENT_STACK_BYTES);
     if stacks >= memory_bytes {
         let place = cell.get("memory").map_or(place, Spanned::span);
@@ -161,9 +201,59 @@ fn read_cell(
             .add(&place, format!("the stacks alone take {stacks}, so {memory} cannot be enough; give more `memory`"));
     }
     let policy_place = policy_value.map_or(0..0, Spanned::span);
+    let needs_place = needs_value.map_or(0..0, Spanned::span);
     let (name, program, threads, policy) = (name?, program?, threads?, policy?);
-    let cell = Cell { name, program, threads, memory_bytes, stack_bytes, policy, args, expect, no_missed, restart };
-    Some(Placed { cell, policy_place })
+    let cell = Cell {
+        name,
+        program,
+        threads,
+        most_harts,
+        memory_bytes,
+        stack_bytes,
+        policy,
+        args,
+        expect,
+        no_missed,
+        restart,
+        needs,
+        offers_per_s,
+    };
+    Some(Placed { cell, policy_place, needs_place })
+}
+
+fn check_needs(mistakes: &mut Mistakes<'_>, has_broker: bool, cells: &[Placed]) {
+    let all: Vec<&Cell> = cells.iter().map(|placed| &placed.cell).collect();
+    let with_needs = cells.iter().filter_map(|placed| {
+        let needs = placed.cell.needs.as_ref()?;
+        Some((&placed.cell, needs, placed.needs_place.clone()))
+    });
+    broker::check(mistakes, has_broker, &with_needs.collect::<Vec<_>>(), &all);
+}
+
+/// The most harts that a cell can have. Where it begins on all hardware threads, how many these are is for the machine to say.
+fn read_most_harts(
+    mistakes: &mut Mistakes<'_>,
+    value: &Spanned<DeValue<'_>>,
+    threads: Option<&Threads>,
+) -> Option<u32> {
+    let (least, last) = (limits::MOST_HARTS.start(), limits::MOST_HARTS.end());
+    let found = value::integer(value).and_then(|number| u32::try_from(number).ok());
+    let Some(found) = found.filter(|number| limits::MOST_HARTS.contains(number)) else {
+        mistakes
+            .add(&value.span(), format!("`most-harts` is a number from {least} to {last}, without quotation marks"));
+        return None;
+    };
+    if let Some(Threads::List(list)) = threads
+        && (found as usize) < list.len()
+    {
+        let begins = list.len();
+        mistakes.add(
+            &value.span(),
+            format!("the cell begins with {begins} harts, one on each of its `threads`, so `most-harts` is at least {begins}"),
+        );
+        return None;
+    }
+    Some(found)
 }
 
 fn check_conflicts(mistakes: &mut Mistakes<'_>, root: &Root, cells: &[Placed]) {
@@ -171,12 +261,15 @@ fn check_conflicts(mistakes: &mut Mistakes<'_>, root: &Root, cells: &[Placed]) {
     let mut claims = Vec::from([Claim { name: "root", threads: &root_threads, policy: root.policy }]);
     // Those that fit beside each other: what does not fit is reported once, and not again with every cell after it.
     let mut fitting = claims.clone();
-    for Placed { cell, policy_place } in cells {
+    for Placed { cell, policy_place, .. } in cells {
         let claim = Claim { name: &cell.name, threads: &cell.threads, policy: cell.policy };
         let conflict = claims.iter().find_map(|earlier| conflict(&claim, earlier));
-        match conflict.or_else(|| overload(&claim, &fitting)) {
+        // How much time a cell with needs gets is for the broker to say.
+        let is_promised = cell.needs.is_none();
+        match conflict.or_else(|| overload(&claim, &fitting).filter(|_| is_promised)) {
             Some(message) => mistakes.add(policy_place, message),
-            None => fitting.push(claim),
+            None if is_promised => fitting.push(claim),
+            None => {}
         }
         claims.push(claim);
     }

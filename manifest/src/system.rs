@@ -6,7 +6,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits;
+use crate::{Broker, Needs, limits};
 
 /// A whole system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct System {
     pub activation: Activation,
     /// The root cell.
     pub root: Root,
+    /// How it decides who gets what; without it, every cell keeps what the manifest says.
+    pub broker: Option<Broker>,
     /// All other cells, in the order of the file. Names are unique.
     pub cells: Vec<Cell>,
     /// The channels between them, each way of each pair.
@@ -103,6 +105,9 @@ pub struct Cell {
     pub program: String,
     /// Where it runs: one hart on each of these.
     pub threads: Threads,
+    /// The most harts that it can have while it runs, where it takes part in the resize protocol: at least as many as it begins with ([`limits::MOST_HARTS`]). Their stacks are
+    /// paid from its memory. Without it the cell is of fixed size.
+    pub most_harts: Option<u32>,
     /// The memory that it may use, in bytes, page tables and stacks included.
     pub memory_bytes: u64,
     /// Each hart's first stack, in bytes.
@@ -117,6 +122,10 @@ pub struct Cell {
     pub no_missed: bool,
     /// Start it again when it ends or faults.
     pub restart: bool,
+    /// What it needs of the broker; without it, it keeps its hardware threads and its policy.
+    pub needs: Option<Needs>,
+    /// Requests per second that it can serve to all cells that have contracts with it; 0 if it is no service.
+    pub offers_per_s: u32,
 }
 
 /// Which hardware threads.
@@ -258,6 +267,8 @@ pub enum Expect {
     Exit,
     /// Is stopped by the kernel.
     Fault,
+    /// Is not admitted by the broker, and does not start.
+    Refused,
 }
 
 #[cfg(test)]

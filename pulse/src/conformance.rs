@@ -1,15 +1,23 @@
-//! A suite that any scheduler can be put through, in the deterministic home and on Linux threads: no lost or doubled thread, no missed wake-up, mutual exclusion,
+//! A suite that any scheduler can be put through, in the deterministic home, on Linux threads and in a cell: no lost or doubled thread, no missed wake-up, mutual exclusion,
 //! bounded waiting where it is promised, and all of this while harts are taken away and given back.
 //!
-//! Implement [`Subject`] for your scheduler and call [`deterministic`] and [`on_linux`] from a test.
+//! Implement [`Subject`] for your scheduler, and call `deterministic` and `on_linux` from a test, and `in_cell` from a cell. All of them panic when something is wrong.
 
+extern crate alloc;
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+#[cfg(feature = "std")]
 use core::time::Duration;
-use std::boxed::Box;
-use std::sync::Arc;
-use std::vec::Vec;
 
+#[cfg(feature = "cell")]
+use crate::home::cell;
+#[cfg(feature = "std")]
 use crate::home::linux;
+#[cfg(feature = "std")]
 use crate::home::test::{Scenario, Search, explore};
 use crate::{Context, Hart, MAX_HARTS, Next, Scheduler, Shape, Summary, point, yield_now};
 
@@ -77,7 +85,7 @@ type Named<S> = (&'static str, fn(&Arc<S>, Size) -> Parts);
 
 /// The scenarios that fit what a scheduler promises.
 fn scenarios<S: Subject>() -> Vec<Named<S>> {
-    let mut all: Vec<Named<S>> = std::vec![
+    let mut all: Vec<Named<S>> = vec![
         ("every thread runs once", runs_once),
         ("a lock excludes", excludes),
         ("no wake-up is missed", wakes),
@@ -123,7 +131,7 @@ fn runs_once<S: Subject>(scheduler: &Arc<S>, size: Size) -> Parts {
             "each thread should begin once, but they began {counts:?} times"
         );
         assert_eq!(seen_ended.load(SeqCst), 2 * size.threads, "threads that ended");
-        let expected = Summary { created: u64::from(2 * size.threads + 1), lost: 0 };
+        let expected = Summary { created: u64::from(2 * size.threads + 1), lost: 0, ..*summary };
         assert_eq!(*summary, expected, "contexts");
     };
     (Box::new(main), Box::new(check))
@@ -288,35 +296,56 @@ fn takes_turns<S: Subject>(scheduler: &Arc<S>, size: Size) -> Parts {
     (Box::new(main), Box::new(|_: &Summary| {}))
 }
 
-/// No scenario needs so many steps: a few thousand at most.
-fn limited(search: Search) -> Search {
-    search.steps_at_most(50_000)
+/// A scenario with a fresh scheduler.
+struct Made<S> {
+    scheduler: Watched<S>,
+    main: Box<dyn FnOnce() + Send>,
+    check: Box<dyn FnOnce(&Summary)>,
+}
+
+/// Makes a scenario for so many harts.
+fn make<S: Subject>((name, scenario): Named<S>, harts: usize, size: Size) -> Made<S> {
+    let size = Size { threads: if name == UNINTERRUPTED { harts as u32 } else { size.threads }, ..size };
+    let scheduler = S::fresh();
+    let (main, check) = scenario(&scheduler, size);
+    let scheduler = Watched::new(scheduler, name == UNINTERRUPTED);
+    let bound = (name == BOUNDED).then(|| scheduler.bound(harts, size.threads));
+    let check = Box::new(|summary: &Summary| {
+        check(summary);
+        bound.into_iter().for_each(|bound| bound());
+    });
+    Made { scheduler, main, check }
+}
+
+/// The same, and then takes harts away and gives them back, many times.
+fn resizing(main: impl FnOnce() + Send + 'static, harts: usize) -> Box<dyn FnOnce() + Send> {
+    Box::new(move || {
+        main();
+        for count in (1..MAX_HARTS).cycle().take(40) {
+            crate::resize(1 + count * 7 % harts);
+            yield_now();
+        }
+    })
 }
 
 /// Puts a scheduler through all scenarios in the deterministic home: on one to three harts, with `runs` random schedules each, with and without resizing, and with all schedules
 /// that deviate in one place. Panics with what was found, and how to replay it.
+#[cfg(feature = "std")]
 pub fn deterministic<S: Subject>(runs: u64) {
-    for (name, scenario) in scenarios::<S>() {
+    // No scenario needs so many steps: a few thousand at most.
+    let limited = |search: Search| search.steps_at_most(50_000);
+    for named in scenarios::<S>() {
         for harts in 1..=3 {
-            let threads = if name == UNINTERRUPTED { harts as u32 } else { 3 };
-            let small = Size { threads, rounds: 3 };
-            let make = || {
-                let scheduler = S::fresh();
-                let (main, check) = scenario(&scheduler, small);
-                let scheduler = Watched::new(scheduler, name == UNINTERRUPTED);
-                let bound = (name == BOUNDED).then(|| scheduler.bound(harts, small.threads));
-                let check = Box::new(|summary: &Summary| {
-                    check(summary);
-                    bound.into_iter().for_each(|bound| bound());
-                });
+            let scenario = || {
+                let Made { scheduler, main, check } = make(named, harts, Size { threads: 3, rounds: 3 });
                 Scenario { scheduler, main, check }
             };
             let shape = Shape::new(harts);
-            std::println!("{name}, {harts} harts");
-            explore(&limited(Search::random(runs)), shape, make);
-            explore(&limited(Search::exhaustive(1, runs)), shape, make);
-            if ![BOUNDED, UNINTERRUPTED].contains(&name) {
-                explore(&limited(Search::random(runs)).with_resizes(), Shape::new(1).up_to(harts), make);
+            std::println!("{}, {harts} harts", named.0);
+            explore(&limited(Search::random(runs)), shape, scenario);
+            explore(&limited(Search::exhaustive(1, runs)), shape, scenario);
+            if ![BOUNDED, UNINTERRUPTED].contains(&named.0) {
+                explore(&limited(Search::random(runs)).with_resizes(), Shape::new(1).up_to(harts), scenario);
             }
         }
     }
@@ -324,31 +353,63 @@ pub fn deterministic<S: Subject>(runs: u64) {
 
 /// Puts a scheduler through all scenarios on Linux threads, on one to four harts, with and without resizing. `limit` is for a single scenario: generous, as it only ends runs in which
 /// something was lost.
+#[cfg(feature = "std")]
 pub fn on_linux<S: Subject>(limit: Duration) {
-    for (name, scenario) in scenarios::<S>() {
+    for named in scenarios::<S>() {
         for harts in [1, 2, 4] {
-            for resizes in [false, true].into_iter().filter(|resizes| !resizes || name != UNINTERRUPTED) {
-                std::println!("{name}, {harts} harts{}", if resizes { ", resized" } else { "" });
-                let scheduler = S::fresh();
-                let threads = if name == UNINTERRUPTED { harts as u32 } else { 12 };
-                let size = Size { threads, rounds: 40 };
-                let (main, check) = scenario(&scheduler, size);
-                let main = move || {
-                    main();
-                    if resizes {
-                        for count in (1..MAX_HARTS).cycle().take(40) {
-                            crate::resize(1 + count * 7 % harts);
-                            yield_now();
-                        }
-                    }
-                };
-                let scheduler = Watched::new(scheduler, name == UNINTERRUPTED);
-                let bound = (name == BOUNDED).then(|| scheduler.bound(harts, size.threads));
-                let summary = linux::run_within(Shape::new(harts), limit, &scheduler, main);
-                check(&summary);
-                bound.into_iter().for_each(|bound| bound());
+            for resizes in [false, true].into_iter().filter(|resizes| !resizes || named.0 != UNINTERRUPTED) {
+                std::println!("{}, {harts} harts{}", named.0, if resizes { ", resized" } else { "" });
+                let Made { scheduler, main, check } = make(named, harts, Size { threads: 12, rounds: 40 });
+                let main = if resizes { resizing(main, harts) } else { main };
+                check(&linux::run_within(Shape::new(harts), limit, &scheduler, main));
             }
         }
+    }
+}
+
+/// A hart's way to the scheduler of a step, which hart 0 makes.
+#[cfg(feature = "cell")]
+static SHARED: crate::Spin<(u32, Option<Arc<dyn Scheduler + Send + Sync>>)> = crate::Spin::new((0, None));
+
+/// Puts a scheduler through all scenarios in a cell, on one hart and on all, with and without resizing. To be called by each hart, by its number; `passed` is told of each scenario
+/// on hart 0. A failure is a panic, which stops the cell; one in which something was lost never ends.
+#[cfg(feature = "cell")]
+pub fn in_cell<S: Subject>(hart: u32, harts: usize, passed: impl Fn(&str)) {
+    static STEPS: [AtomicU32; MAX_HARTS] = [const { AtomicU32::new(0) }; MAX_HARTS];
+    for named in scenarios::<S>() {
+        for (used, resizes) in [(1, false), (harts, false), (harts, true)] {
+            if resizes && named.0 == UNINTERRUPTED {
+                continue;
+            }
+            // All harts take part, as none must miss a step.
+            let shape = Shape::new(used).up_to(harts);
+            let step = STEPS[hart as usize].fetch_add(1, SeqCst) + 1;
+            if hart > 0 {
+                let scheduler = shared(step);
+                cell::run(hart, shape, &*scheduler, || ());
+                continue;
+            }
+            let Made { scheduler, main, check } = make(named, used, Size { threads: 6, rounds: 10 });
+            let scheduler = Arc::new(scheduler);
+            let before = core::mem::replace(&mut *SHARED.lock(), (step, Some(scheduler.clone())));
+            drop(before);
+            let main = if resizes { resizing(main, used) } else { main };
+            check(&cell::run(hart, shape, &*scheduler, main));
+            passed(&alloc::format!("{}, {used} harts{}", named.0, if resizes { ", resized" } else { "" }));
+        }
+    }
+}
+
+/// Waits for the scheduler of a step.
+#[cfg(feature = "cell")]
+fn shared(step: u32) -> Arc<dyn Scheduler + Send + Sync> {
+    loop {
+        if let (of, Some(scheduler)) = &*SHARED.lock()
+            && *of == step
+        {
+            return scheduler.clone();
+        }
+        core::hint::spin_loop();
     }
 }
 

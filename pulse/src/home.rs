@@ -1,20 +1,22 @@
 //! Where a scheduler runs.
 
-use crate::hart::Hart;
+use crate::Hart;
 use crate::machine::Machine;
 use crate::switch::Stack;
 
 #[cfg(feature = "cell")]
+#[macro_use]
 #[allow(unsafe_code, reason = "events and memory of a cell")]
 pub mod cell;
 #[cfg(feature = "std")]
+#[macro_use]
 #[allow(unsafe_code, reason = "threads, signals and timers of the system")]
 pub mod linux;
 #[cfg(feature = "std")]
 pub mod test;
 
 /// What the framework needs from where it runs. `hart` is the one that calls, unless it says otherwise.
-pub(crate) trait Home: Sync + core::fmt::Debug {
+pub(crate) trait Home: Sync {
     /// The time, in ns.
     fn now(&self) -> u64;
     /// Interrupts the hart at an instant with [`event::TICK`](crate::hart::event::TICK). One past is due at once.
@@ -25,27 +27,12 @@ pub(crate) trait Home: Sync + core::fmt::Debug {
     fn kick(&self, hart: &Hart);
     /// The hart waits for another one for a moment.
     fn relax(&self);
-    /// A point in [`crate::point`]'s sense; only called for harts that are watched.
-    fn point(&self, _place: &'static str) {}
     /// Memory for a stack with a guard below.
     fn stack(&self, bytes: usize) -> Option<Stack>;
-}
-
-/// What a panic leaves behind.
-#[cfg(feature = "std")]
-pub(crate) type Failure = std::boxed::Box<dyn core::any::Any + Send>;
-
-/// Runs the body of a context. A panic stops the machine, and goes on in whoever started it.
-#[cfg(feature = "std")]
-pub(crate) fn shield(machine: &'static Machine, work: impl FnOnce()) {
-    let result = std::panic::catch_unwind(core::panic::AssertUnwindSafe(work));
-    if let Err(failure) = result {
-        machine.fail(failure);
+    /// A point in [`crate::point`]'s sense; only called for harts that are watched.
+    fn point(&self, _place: &'static str) {}
+    /// Runs the body of a context. A home in which a panic does not end everything keeps it for whoever started the machine.
+    fn shield(&self, _machine: &'static Machine, work: &mut dyn FnMut()) {
+        work();
     }
-}
-
-/// Runs the body of a context. A panic ends the cell.
-#[cfg(not(feature = "std"))]
-pub(crate) fn shield(_machine: &'static Machine, work: impl FnOnce()) {
-    work();
 }

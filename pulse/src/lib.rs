@@ -7,6 +7,9 @@
 //!
 //! Where it runs is a *home*: a cell (feature `cell`), threads of a Linux process (`home::linux`), or one thread under a virtual clock that searches for
 //! bad schedules and replays them (`home::test`). What ran where and when can be seen in all of them: [`trace`].
+//!
+//! The framework is small: callbacks, contexts, stacks, masking, timers, parking, storage per hart, and the checks of its contract are under 800 lines of code. Beside it stand the
+//! collections ([`Queue`], [`Ranked`]), the homes, and the tools for tests ([`conformance`], [`trace`]); `cargo xtask check` counts each.
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -14,106 +17,24 @@
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
-#[cfg(feature = "std")]
+mod collections;
+#[cfg(any(feature = "std", feature = "cell"))]
 pub mod conformance;
 mod hart;
+#[macro_use]
 pub mod home;
 mod machine;
-mod queue;
 mod scheduler;
-mod spin;
 #[allow(unsafe_code, reason = "registers, stacks, and who owns them")]
 mod switch;
 pub mod trace;
 
-pub use hart::Hart;
-pub use machine::{NoStack, Shape, Summary};
-pub use queue::Ranked;
+pub use collections::{Queue, Ranked};
+pub use hart::{Hart, PerHart, now, point, sleep_until};
+pub use machine::{CALLBACK_NS, Callbacks, NoStack, Shape, Summary, interrupt, resize, wake_one};
 pub use scheduler::{Fault, FaultKind, Next, Scheduler};
-pub use spin::{PerHart, Spin, SpinGuard};
-pub use switch::{Context, Control, Queue, SCHEDULER_WORDS};
+pub use switch::lock::{RawSpin, Spin, SpinGuard, masked, on_hart};
+pub use switch::{Context, Control, SCHEDULER_WORDS, suspend, with_running, yield_now};
 
 /// The most harts of a machine.
 pub const MAX_HARTS: usize = 64;
-
-impl Context {
-    /// A new context that will run `work` once it is made ready and chosen. On a hart only, by a context or a callback.
-    ///
-    /// # Errors
-    /// [`NoStack`] when there is no memory for it.
-    pub fn new(work: impl FnOnce() + Send + 'static) -> Result<Self, NoStack> {
-        on_hart(|hart| hart.machine().context(work))
-    }
-}
-
-/// Does something on this hart with events masked, without a call: a short section in which nothing can interrupt and the hart stays the same. Panics on
-/// a thread that is no hart. What is forbidden while a [`Spin`] is held is forbidden here.
-#[inline]
-pub fn on_hart<R>(work: impl FnOnce(&Hart) -> R) -> R {
-    let _masked = spin::Masked::new();
-    work(switch::current().expect("this works on a hart only: inside a machine"))
-}
-
-/// As [`on_hart`] for what does not care where it runs, even outside of a machine: for short calls into code that must not be interrupted.
-#[inline]
-pub fn masked<R>(work: impl FnOnce() -> R) -> R {
-    let _masked = spin::Masked::new();
-    work()
-}
-
-/// Lets other contexts go first: [`Scheduler::yielded`].
-#[inline]
-pub fn yield_now() {
-    point("yield");
-    switch::yield_now();
-}
-
-/// Stops the present context and gives it to `what`, which keeps it until it is to be made ready: the base of every lock and condition. `what` runs on the
-/// hart's own stack with events masked, as a callback does; afterwards the hart calls [`Scheduler::enter`]. Returns when the context is continued. A
-/// [`SpinGuard`] must not be held here, but `what` may take locks: look again there at what you wait for.
-#[inline]
-pub fn suspend(what: impl FnOnce(Context)) {
-    point("suspend");
-    switch::suspend(what);
-}
-
-/// The time in ns, from some beginning; the timebase in a cell. 0 outside of a machine.
-#[must_use]
-pub fn now() -> u64 {
-    switch::current().map_or(0, Hart::now)
-}
-
-/// Stops the present context until an instant of [`now`]; then it is [`Scheduler::ready`] on the hart where it was.
-pub fn sleep_until(at: u64) {
-    suspend(|context| on_hart(|hart| hart.sleep(at, context)));
-}
-
-/// Wakes one hart that sleeps because it has nothing to run, if there is any. To be called after a context was made ready.
-pub fn wake_one() {
-    point("wake");
-    on_hart(|hart| hart.machine().wake_one());
-}
-
-/// Interrupts a hart, which then calls [`Scheduler::tick`] if it runs a context, or `enter`. Several become one.
-pub fn interrupt(number: usize) {
-    point("interrupt");
-    on_hart(|hart| hart.machine().hart(number).post(hart::event::KICK));
-}
-
-/// Takes harts away or gives them back, until so many are in use: from 1 to [`Shape::most_harts`]. Does not wait for it.
-pub fn resize(harts: usize) {
-    on_hart(|hart| hart.machine().resize(harts));
-}
-
-/// Looks at the running context as its scheduler sees it. `None` where no context runs.
-pub fn with_running<R>(look: impl FnOnce(&Control) -> R) -> Option<R> {
-    on_hart(|hart| switch::with_running(hart, look))
-}
-
-/// A place at which the deterministic home may switch to another hart or deliver an event. Nothing elsewhere.
-#[inline]
-pub fn point(place: &'static str) {
-    if let Some(hart) = switch::current().filter(|hart| hart.watched.load(core::sync::atomic::Ordering::Relaxed)) {
-        hart.machine().home().point(place);
-    }
-}

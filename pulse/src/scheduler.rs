@@ -1,7 +1,6 @@
 //! What a scheduler implements, and the contract of each callback.
 
-use crate::hart::Hart;
-use crate::switch::Context;
+use crate::{Context, Hart};
 
 /// What a hart does next. A callback ends by choosing it.
 #[derive(Debug)]
@@ -51,7 +50,12 @@ pub enum FaultKind {
 /// anywhere, even in the heap: so it must not allocate, print, or take a lock that contexts take without masking events; [`crate::Spin`],
 /// [`crate::Queue`], [`crate::Ranked`] and [`crate::PerHart`] are made for this. It must not wait, yield or suspend. It should return within about
 /// a microsecond: its time is everyone's. What it does with contexts is for the compiler to check: one that it was given must be returned, queued, or
-/// dropped. Debug builds check at the end of each callback that it holds no lock, and that what it chose has not finished.
+/// dropped.
+///
+/// Debug builds check it: that a callback runs on the hart's own stack; that it does not wait (every build does); that it holds no lock at its end and
+/// has not unmasked events; that what it chose has not finished. They measure how long each takes and report the longest, and how many took more than
+/// [`CALLBACK_NS`](crate::CALLBACK_NS), in [`Summary::callbacks`](crate::Summary::callbacks); nothing fails by it, because a system may stop a thread
+/// anywhere. That it does not allocate or print is not checked.
 ///
 /// The same callbacks run on several harts at once, hence `&self` and `Sync`.
 pub trait Scheduler: Sync {

@@ -1,6 +1,6 @@
 //! The context switch: the only place that knows registers and stacks.
 //!
-//! A context is a stack with a [`Control`] block at its top. Whoever holds the [`Context`] owns both, so that no context can be
+//! A context is a stack with a [`Control`] at its top. Whoever holds the [`Context`] owns both, so that no context can be
 //! in two queues or run on two harts: the compiler refuses it.
 //!
 //! - Voluntary: [`leave`] saves what a called function must preserve, and changes stacks.
@@ -11,97 +11,51 @@
 mod context;
 #[cfg(feature = "std")]
 pub(crate) mod fiber;
+pub(crate) mod lock;
 mod preempt;
-#[cfg(all(test, feature = "std"))]
+#[cfg(test)]
 mod tests;
 
-#[cfg(not(feature = "cell"))]
-use core::arch::global_asm;
 use core::arch::{asm, naked_asm};
+use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
-use context::Block;
-pub use context::{Context, Control, Queue, SCHEDULER_WORDS};
+pub use context::{Context, Control, SCHEDULER_WORDS};
 pub(crate) use context::{Stack, Status};
-#[cfg(feature = "std")]
-pub(crate) use preempt::{abandon, running_stack_is_near};
-pub(crate) use preempt::{find_vector_state, preempt};
+pub(crate) use preempt::{abandon, find_vector_state, is_on_running_stack, preempt};
 
 use crate::hart::Hart;
 
-// What a hart knows without asking: whose it is, and how deeply events are masked. Read and changed by single instructions, because between
-// two instructions the context may be moved to another hart.
-#[cfg(not(feature = "cell"))]
-global_asm!(
-    ".pushsection .tbss.pulse_local,\"awT\",@nobits",
-    ".globl pulse_local",
-    ".type pulse_local,@object",
-    ".size pulse_local,16",
-    ".p2align 4",
-    "pulse_local:",
-    ".zero 16",
-    ".popsection",
-);
-
-#[cfg(not(feature = "cell"))]
-macro_rules! local {
-    (hart) => {
-        "qword ptr fs:[pulse_local@tpoff]"
-    };
-    (masked) => {
-        "dword ptr fs:[pulse_local@tpoff + 8]"
-    };
-}
-
-/// In a cell the words lie in the part of the dispatch page that the kernel does not use, and gs points to the page.
-#[cfg(feature = "cell")]
-macro_rules! local {
-    (hart) => {
-        "qword ptr gs:[2048]"
-    };
-    (masked) => {
-        "dword ptr gs:[2056]"
-    };
-}
+// What a hart knows without asking lies where the home says (`local!`): at 0, whose it is, and at 8, how deeply events are masked. Read and changed by single
+// instructions, because between two instructions the context may be moved to another hart.
 
 /// Keeps events from this hart: one instruction.
 #[inline]
 pub(crate) fn mask() {
     // SAFETY: the word belongs to this hart or thread and counts. No `nomem`: nothing may be moved across.
-    unsafe { asm!(concat!("inc ", local!(masked)), options(nostack)) };
-}
-
-/// Undoes one [`mask`]; returns whether events may come again.
-#[inline]
-fn unmask_once() -> bool {
-    let open: u8;
-    // SAFETY: as for `mask`.
-    unsafe { asm!(concat!("dec ", local!(masked)), "setz {0}", out(reg_byte) open, options(nostack)) };
-    open != 0
+    unsafe { asm!(concat!("inc dword ptr ", local!(8)), options(nostack)) };
 }
 
 /// Undoes one [`mask`], and delivers what has collected if it was the last.
 #[inline]
-pub(crate) fn unmask() {
-    if unmask_once() && current().is_some_and(Hart::has_events) {
-        deliver();
-    }
-}
-
-/// Delivers what has collected, if events are not masked.
-#[cfg(feature = "std")]
-pub(crate) fn deliver_pending() {
-    if masked() == 0 && current().is_some_and(Hart::has_events) {
-        deliver();
+pub(crate) extern "sysv64" fn unmask() {
+    loop {
+        let open: u8;
+        // SAFETY: as for `mask`.
+        unsafe { asm!(concat!("dec dword ptr ", local!(8)), "setz {0}", out(reg_byte) open, options(nostack)) };
+        if open == 0 || !current().is_some_and(Hart::has_events) {
+            return;
+        }
+        mask();
+        interrupted();
     }
 }
 
 /// How many times events are masked here.
-#[inline]
 pub(crate) fn masked() -> u32 {
     let depth: u32;
     // SAFETY: reads a word of this hart or thread.
-    unsafe { asm!(concat!("mov {0:e}, ", local!(masked)), out(reg) depth, options(nostack, preserves_flags)) };
+    unsafe { asm!(concat!("mov {0:e}, ", local!(8)), out(reg) depth, options(nostack, preserves_flags)) };
     depth
 }
 
@@ -110,7 +64,7 @@ pub(crate) fn masked() -> u32 {
 pub(crate) fn current() -> Option<&'static Hart> {
     let hart: *const Hart;
     // SAFETY: reads a word of this hart or thread.
-    unsafe { asm!(concat!("mov {0}, ", local!(hart)), out(reg) hart, options(nostack, preserves_flags)) };
+    unsafe { asm!(concat!("mov {0}, ", local!(0)), out(reg) hart, options(nostack, preserves_flags)) };
     // SAFETY: only `become_hart` sets it, from such a reference, or it is null.
     unsafe { hart.as_ref() }
 }
@@ -118,26 +72,17 @@ pub(crate) fn current() -> Option<&'static Hart> {
 /// Says which hart this thread or hardware is, and how deeply events are masked.
 pub(crate) fn become_hart(hart: Option<&'static Hart>, depth: u32) {
     let hart = hart.map_or(core::ptr::null(), core::ptr::from_ref);
-    // SAFETY: the words belong to this hart or thread. The depth is set first, so that no event sees the hart unmasked by mistake.
-    unsafe {
-        asm!(concat!("mov ", local!(masked), ", {1:e}"), concat!("mov ", local!(hart), ", {0}"), in(reg) hart, in(reg) depth,
-            options(nostack, preserves_flags));
-    }
+    // SAFETY: the word belongs to this hart or thread.
+    unsafe { asm!(concat!("mov ", local!(8), ", {0:e}"), in(reg) depth, options(nostack, preserves_flags)) };
+    // SAFETY: as above. The depth is set before, so that no event sees the hart unmasked by mistake.
+    unsafe { asm!(concat!("mov ", local!(0), ", {0}"), in(reg) hart, options(nostack, preserves_flags)) };
 }
 
-/// Masks events exactly once, however deeply they were masked.
-fn mask_once() {
-    // SAFETY: the word belongs to this hart or thread. One instruction, as in `mask`.
-    unsafe { asm!(concat!("mov ", local!(masked), ", 1"), options(nostack, preserves_flags)) };
-}
-
-/// Lets an event that collected while masked interrupt the present context.
+/// Lets events interrupt the present context, which masks them once. Not called in a callback, where events stay masked throughout, nor on a thread that is no
+/// hart, where there are none.
 #[cold]
-fn deliver() {
-    mask();
-    // In a scheduler's callback events stay masked throughout; on a thread that is no hart there are none.
+extern "sysv64" fn interrupted() {
     leave(Status::Interrupted);
-    unmask();
 }
 
 /// Saves the stack pointer, and goes on at another one, where an instruction's address lies. Compiled into its callers, so that only registers in use
@@ -164,14 +109,14 @@ unsafe fn switch(save: *mut *mut u8, to: *mut u8) {
     }
 }
 
-/// The stack pointer of what has not run yet, below `top`, a multiple of 16: it will begin with this function and argument.
+/// The stack pointer of what has not run yet, below `top`: it will begin with this function and argument.
 ///
 /// # Safety
-/// 32 bytes below `top` are writable and unused.
+/// 47 bytes below `top` are writable and unused.
 unsafe fn first_frame(top: *mut u8, function: *const (), argument: *const ()) -> *mut u8 {
-    let frame = top.wrapping_sub(32);
+    let frame = top.map_addr(|at| at & !15).wrapping_sub(32);
     let words = [begin as *const () as usize, argument.addr(), function.addr(), 0];
-    // SAFETY: the caller says so, and `top`'s alignment is enough.
+    // SAFETY: the caller says so, and it is aligned.
     unsafe { frame.cast::<[usize; 4]>().write(words) };
     frame
 }
@@ -182,17 +127,15 @@ unsafe extern "sysv64" fn begin() {
     naked_asm!("pop rdi", "pop rax", "xor ebp, ebp", "add rsp, 8", "call rax", "ud2")
 }
 
-/// The first function of a context.
-unsafe extern "sysv64" fn begin_context<F: FnOnce() + Send + 'static>(block: *const Block) -> ! {
-    // SAFETY: the block lies at the top of this stack and outlives what runs on it.
-    let block = unsafe { &*block };
-    if let Status::Fresh(at, _) = block.status.replace(Status::Running) {
-        // SAFETY: the closure lies there; it is read only once, because the status is another one now.
-        let work = unsafe { at.cast::<F>().read() };
+/// The first function of a context, which lies at the top of this stack and outlives what runs on it.
+extern "sysv64" fn begin_context(context: &Control) -> ! {
+    if let Status::Fresh(work) = context.status.replace(Status::Interrupted) {
         unmask();
-        crate::home::shield(block.machine, work);
+        // SAFETY: it lies on this stack, and nobody else knows it, because the status is another one now.
+        context.machine.home.shield(context.machine, unsafe { &mut *work });
         // Not counted: a panic may have left it masked.
-        mask_once();
+        mask();
+        become_hart(current(), 1);
     }
     leave(Status::Finished);
     unreachable!("a finished context was continued")
@@ -201,78 +144,72 @@ unsafe extern "sysv64" fn begin_context<F: FnOnce() + Send + 'static>(block: *co
 /// Goes from the running context to its hart's own stack. Events are masked, once; returns when a hart continues the context, in the same
 /// state but perhaps elsewhere.
 #[inline]
-pub(crate) fn leave(why: Status) {
+fn leave(why: Status) {
     let hart = current().expect("only a context that runs on a hart can leave it");
-    let block = running(hart).expect("a scheduler's callback must not wait or yield: return what is to run next");
+    let context = running(hart).expect("a scheduler's callback must not wait or yield: return what is to run next");
     assert!(masked() == 1, "a context must not wait or yield while it masks events or holds a lock");
-    block.status.set(why);
+    context.status.set(why);
     // SAFETY: the hart's stack pointer was saved by `run` just before this context went on, and nobody else uses either place.
-    unsafe { switch(block.saved.as_ptr(), hart.own.stack_pointer.load(Ordering::Relaxed)) };
+    unsafe { switch(context.saved.as_ptr(), hart.stack_pointer.load(Ordering::Relaxed)) };
 }
 
-/// On a hart's own stack: continues a context until it leaves, and says why it did. Events are masked.
-#[inline]
-pub(crate) fn run(hart: &Hart, context: &Context) -> Status {
-    let block = context.block();
-    while block.busy.load(Ordering::Acquire) {
-        hart.machine().home().relax();
+/// On a hart's own stack: continues a context until it leaves, and gives it back with a new status, unless it was suspended and thus given away. Events are masked.
+pub(crate) fn run(hart: &Hart, context: Context) -> Option<Context> {
+    while context.saved.load(Ordering::Acquire).is_null() {
+        hart.machine().home.relax();
     }
-    hart.own.running.store(context.0.as_ptr().cast(), Ordering::Relaxed);
-    // SAFETY: the context is owned by the caller, so that it runs nowhere else and its stack pointer was left by `leave` or `build`; the other place
-    // is this hart's own.
-    unsafe { switch(hart.own.stack_pointer.as_ptr(), block.saved.load(Ordering::Relaxed)) };
-    hart.own.running.store(core::ptr::null_mut(), Ordering::Relaxed);
-    block.status.get()
+    hart.running.store(context.0.as_ptr(), Ordering::Relaxed);
+    // SAFETY: the context is owned, so that it runs nowhere else and its stack pointer was left by `leave` or is its first; the other place is this
+    // hart's own.
+    unsafe { switch(hart.stack_pointer.as_ptr(), context.saved.load(Ordering::Relaxed)) };
+    hart.running.store(core::ptr::null_mut(), Ordering::Relaxed);
+    let Status::Suspended(give, what) = context.status.get() else { return Some(context) };
+    let (control, saved) = (context.0, context.saved.load(Ordering::Relaxed));
+    context.saved.store(core::ptr::null_mut(), Ordering::Relaxed);
+    // SAFETY: `suspend` made them for each other, and cannot return before the stack pointer is there again.
+    hart.call("suspend", |_| unsafe { give(what, context) });
+    // SAFETY: a context that has begun is never freed before it has finished.
+    unsafe { control.as_ref() }.saved.store(saved, Ordering::Release);
+    None
 }
 
-/// The block of the context that runs on this hart. For what runs there with events masked, or has interrupted it.
+/// What a scheduler sees of the context that runs on this hart. For what runs there with events masked, or has interrupted it.
 #[inline]
-fn running(hart: &Hart) -> Option<&Block> {
+pub(crate) fn running(hart: &Hart) -> Option<&Control> {
     // SAFETY: null, or the context that runs here; its hart keeps it until it leaves, and it leaves by what runs there.
-    unsafe { hart.own.running.load(Ordering::Relaxed).cast::<Block>().as_ref() }
+    unsafe { hart.running.load(Ordering::Relaxed).as_ref() }
 }
 
-/// What the running context's scheduler stored in it. `None` where no context runs.
-pub(crate) fn with_running<R>(hart: &Hart, look: impl FnOnce(&Control) -> R) -> Option<R> {
-    running(hart).map(|block| look(&block.control))
+/// Looks at the running context as its scheduler sees it. `None` where no context runs.
+pub fn with_running<R>(look: impl FnOnce(&Control) -> R) -> Option<R> {
+    crate::on_hart(|hart| running(hart).map(look))
 }
 
-/// See [`crate::yield_now`].
+/// Lets the present context leave; returns when it is continued.
 #[inline]
-pub(crate) fn yield_now() {
+fn pause(why: Status) {
     mask();
-    leave(Status::Yielded);
+    leave(why);
     unmask();
 }
 
-/// See [`crate::suspend`]. The closure stays on the suspended stack, which `busy` keeps from going on before it is done.
-pub(crate) fn suspend<F: FnOnce(Context)>(what: F) {
-    let mut what = Some(what);
-    let mut once = |context| {
-        if let Some(what) = what.take() {
-            what(context);
-        }
-    };
-    let mut call: &mut dyn FnMut(Context) = &mut once;
-    mask();
-    leave(Status::Suspended(Thunk((&raw mut call).cast())));
-    unmask();
+/// Lets other contexts go first: [`Scheduler::yielded`](crate::Scheduler::yielded).
+#[inline]
+pub fn yield_now() {
+    crate::point("yield");
+    pause(Status::Yielded);
 }
 
-/// A closure on a suspended context's stack.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Thunk(*mut ());
-
-impl Thunk {
-    /// Calls it with its own context.
-    pub(crate) fn call(self, context: Context) {
-        let block = context.0;
-        context.block().busy.store(true, Ordering::Relaxed);
-        // SAFETY: `suspend` made it, and cannot return, nor its stack go, while `busy` is set: `run` waits for that, and a context that has
-        // begun is never freed before it has finished.
-        let call = unsafe { &mut *self.0.cast::<&mut dyn FnMut(Context)>() };
-        call(context);
-        // SAFETY: as above.
-        unsafe { block.as_ref() }.busy.store(false, Ordering::Release);
+/// Stops the present context and gives it to `what`, which keeps it until it is to be made ready: the base of every lock and condition. `what` runs on the
+/// hart's own stack with events masked, as a callback does; afterwards the hart calls [`Scheduler::enter`](crate::Scheduler::enter). Returns when the context
+/// is continued. A [`SpinGuard`](crate::SpinGuard) must not be held here, but `what` may take locks: look again there at what you wait for.
+pub fn suspend<F: FnOnce(Context)>(what: F) {
+    unsafe fn give<F: FnOnce(Context)>(what: *const (), context: Context) {
+        // SAFETY: it is there, and is not used again.
+        let what = unsafe { what.cast::<F>().read() };
+        what(context);
     }
+    crate::point("suspend");
+    let what = ManuallyDrop::new(what);
+    pause(Status::Suspended(give::<F>, (&raw const what).cast()));
 }

@@ -19,8 +19,11 @@ enum Wrong {
     Nothing,
     Yields,
     Suspends,
+    #[cfg_attr(not(debug_assertions), allow(dead_code, reason = "only debug builds refuse it"))]
     KeepsALock,
+    Sleeps,
     RunsTheFinished,
+    TakesLong,
 }
 
 #[derive(Default)]
@@ -47,6 +50,11 @@ impl Scheduler for Fifo {
             Wrong::Yields => yield_now(),
             Wrong::Suspends => suspend(drop),
             Wrong::KeepsALock => core::mem::forget(self.other.lock()),
+            Wrong::Sleeps => sleep_until(now() + 1),
+            Wrong::TakesLong => {
+                let begun = now();
+                while now() <= begun + pulse::CALLBACK_NS {}
+            }
             Wrong::Nothing | Wrong::RunsTheFinished => {}
         }
         self.ready(hart, context);
@@ -96,9 +104,41 @@ fn a_callback_must_not_suspend() {
 }
 
 #[test]
+fn a_callback_must_not_sleep() {
+    is_refused("a scheduler's callback must not wait or yield", Wrong::Sleeps, yield_now);
+}
+
+#[test]
 #[cfg(debug_assertions)]
 fn a_callback_must_not_keep_a_lock() {
-    is_refused("a callback must give up every lock", Wrong::KeepsALock, yield_now);
+    is_refused("a callback must give up every lock that it takes, but `yielded`", Wrong::KeepsALock, yield_now);
+}
+
+#[test]
+fn a_summary_tells_of_callbacks_that_take_long() {
+    let fifo = Fifo { wrong: Wrong::TakesLong, ..Fifo::default() };
+    let seen = linux::run(Shape::new(1), &fifo, || (0..3).for_each(|_| yield_now())).callbacks;
+    if cfg!(debug_assertions) {
+        // The system may have made others long too, so that it may be another one that was the longest.
+        assert!(seen.over >= 3, "three callbacks took more than {} ns, but it tells of {seen:?}", pulse::CALLBACK_NS);
+        assert!(seen.longest_ns > pulse::CALLBACK_NS && !seen.longest.is_empty(), "the longest callback: {seen:?}");
+    } else {
+        assert_eq!(seen, pulse::Callbacks::default(), "nothing is measured in release builds");
+    }
+}
+
+#[test]
+fn a_callback_of_suspend_must_not_keep_a_lock_or_wait() {
+    is_refused("a scheduler's callback must not wait or yield", Wrong::Nothing, || suspend(|_| yield_now()));
+    if cfg!(debug_assertions) {
+        let lock = Spin::new(());
+        is_refused("every lock that it takes, but `suspend`", Wrong::Nothing, move || {
+            suspend(|context| {
+                core::mem::forget(lock.lock());
+                drop(context);
+            });
+        });
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::arch::{power, serial};
 use crate::cells::{self, Cell, Hart, Object};
 use crate::cpu::{self, Cpu};
 use crate::memory::{PAGE, frames, image, physical, space};
-use crate::{channels, console, events, handover, inputs, plans, root, start};
+use crate::{channels, console, events, handover, inputs, plans, resize, root, start};
 
 /// Serves the call in the frame and writes its result there.
 pub(crate) fn serve(cpu: &mut Cpu, frame: &mut Frame) {
@@ -28,6 +28,10 @@ pub(crate) fn serve(cpu: &mut Cpu, frame: &mut Frame) {
     let arguments = [frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8];
     let result = match Call::from_number(frame.rax) {
         Some(Call::ChannelHandOver) => match handover::serve(cpu, frame) {
+            Ok(()) => return,
+            Err(error) => Err(error),
+        },
+        Some(Call::HartLend) => match resize::lend(cpu, frame) {
             Ok(()) => return,
             Err(error) => Err(error),
         },
@@ -115,10 +119,20 @@ impl Caller<'_> {
                 events::post(self.cpu, self.cell, hart.ok_or(Error::new(ErrorKind::OutOfRange, 0, a))?, Event::Wake);
                 Ok(0)
             }
+            Call::CellNotice => {
+                let target = self.target(a, Rights::CONTROL)?;
+                resize::notice(self.cpu, target, b, c)
+            }
+            Call::CellMemory => {
+                let target = self.target(a, Rights::CONTROL)?;
+                resize::memory(self.cpu, target, b, c)
+            }
+            Call::HartRelease => resize::release(self.cell, self.hart),
+            Call::HartAdopt => self.hart_adopt(a, b, c, d),
             Call::HandleInfo => self.handle_info(a, b),
             Call::PlanRead => self.plan_read(a, b, c),
-            // It has its own way, because it changes more than the result.
-            Call::ChannelHandOver => Err(Error::plain(ErrorKind::UnknownCall)),
+            // They have their own way, because they change more than the result.
+            Call::ChannelHandOver | Call::HartLend => Err(Error::plain(ErrorKind::UnknownCall)),
         }
     }
 
@@ -153,6 +167,19 @@ impl Caller<'_> {
             at += size_of::<PlanEntry>() as u64;
         }
         Ok(header.entries.into())
+    }
+
+    #[inline(never)]
+    fn hart_adopt(&mut self, number: u64, address: u64, entry: u64, stack: u64) -> Result<u64, Error> {
+        for (argument, value) in [(2, entry), (3, stack)] {
+            if !(USER_BOTTOM..USER_TOP).contains(&value) {
+                return Err(Error::new(ErrorKind::OutOfRange, argument, value));
+            }
+        }
+        let held = resize::hold(self.cpu, self.cell, self.hart, number)?;
+        let result = held.context().and_then(|bytes| self.write(address, &bytes, 1));
+        held.give_up(result.is_ok().then_some((entry, stack)));
+        result.map(|()| 0)
     }
 
     fn machine(&self, handle: u64, rights: Rights) -> Result<(), Error> {
@@ -368,6 +395,7 @@ impl Caller<'_> {
         let name: [u8; abi::call::NAME_MAX] = name.try_into().map_err(|_| Error::plain(ErrorKind::Malformed))?;
         let harts = word(rest, 0);
         let quota = long(rest, 8);
+        let (most, reserved) = (word(rest, 16), word(rest, 20));
         let length = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
         let text = core::str::from_utf8(&name[..length]).map_err(|_| Error::new(ErrorKind::Malformed, 1, address))?;
         if text.is_empty() || text.contains(|letter: char| letter.is_control() || letter.is_whitespace()) {
@@ -376,7 +404,13 @@ impl Caller<'_> {
         if harts == 0 || harts as usize > abi::MAX_HARDWARE_THREADS {
             return Err(Error::new(ErrorKind::OutOfRange, 1, u64::from(harts)));
         }
-        let cell = cells::create(self.cpu, name, harts, quota)?;
+        if !(harts..=abi::MAX_HARDWARE_THREADS as u32).contains(&most) {
+            return Err(Error::new(ErrorKind::OutOfRange, 1, u64::from(most)));
+        }
+        if reserved != 0 {
+            return Err(Error::new(ErrorKind::Malformed, 1, address));
+        }
+        let cell = cells::create(self.cpu, name, [harts, most], quota)?;
         let handle =
             self.cell.handles.lock().insert(Object::Cell(cell), Rights::OBSERVE | Rights::CONTROL | Rights::CONNECT);
         if handle.is_err() {
@@ -572,6 +606,10 @@ fn status_bytes(status: &CellStatus) -> [u8; size_of::<CellStatus>()] {
         status.lent_ns,
         status.borrowed_ns,
         status.place,
+        u64::from(status.most_harts) | u64::from(status.wanted_harts) << 32,
+        u64::from(status.released_harts) | u64::from(status.taken_harts) << 32,
+        status.harts_deadline_ns,
+        status.wanted_frames,
     ];
     for (place, word) in words.iter().enumerate() {
         bytes[place * 8..place * 8 + 8].copy_from_slice(&word.to_le_bytes());

@@ -1,6 +1,6 @@
 //! Cells and their harts.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use abi::account::{CellState, CellStatus};
 use abi::call::{Access, NAME_MAX};
@@ -10,6 +10,7 @@ use kernel_core::console::Ring;
 use kernel_core::handles::HandleTable;
 use kernel_core::life::Life;
 use kernel_core::quota::Quota;
+use kernel_core::resize::Size;
 use muxer::Instant;
 use muxer::inputs::{Log, Reporter, Situation};
 use spin::Mutex;
@@ -23,6 +24,7 @@ use crate::cpu::Cpu;
 use crate::memory::frames;
 use crate::memory::object::{self, Dispatch, FrameBox, Slot, VectorFrame};
 use crate::memory::space::{Space, Taken};
+use crate::resize;
 use crate::start;
 
 /// Frames that one call gives back at most when a cell is destroyed.
@@ -50,7 +52,7 @@ pub(crate) struct Cell {
     pub(crate) space: Mutex<()>,
     root: AtomicU64,
     harts: [Slot<Hart>; MAX_THREADS],
-    hart_count: AtomicU32,
+    pub(crate) size: Size,
     pub(crate) ring: Mutex<Option<FrameBox<Ring>>>,
     /// Lines that found the ring full.
     pub(crate) console_full: AtomicU64,
@@ -91,6 +93,7 @@ struct Destroy {
 
 /// A hart as the kernel keeps it between activations.
 pub(crate) struct Hart {
+    pub(crate) number: u32,
     registers: Mutex<(Context, Bases)>,
     pub(crate) vector: Mutex<VectorFrame>,
     pub(crate) dispatch: Dispatch,
@@ -104,6 +107,10 @@ pub(crate) struct Hart {
     pub(crate) parked_until: AtomicU64,
     /// The handle of the channel by which it waits to be handed something, plus 1; 0: none.
     pub(crate) waits_on: AtomicU64,
+    /// It has not run since it was made, or since its context was adopted.
+    pub(crate) is_fresh: AtomicBool,
+    /// It has given itself back: it is parked, and events do not wake it.
+    pub(crate) is_released: AtomicBool,
     /// The cell's `flush_wanted` that it has caught up with.
     pub(crate) flushed: AtomicU64,
     pub(crate) time: AtomicU64,
@@ -147,12 +154,24 @@ impl Hart {
     /// Makes the hart of a cell of one hart as it was before it began. What it did stays counted. The cell has ended, and the hart is not loaded.
     pub(crate) fn renew(&self) {
         let features = features();
-        self.dispatch.renew(0, 1, features.vector_mask, features.vector_bytes);
-        *self.registers.lock() = (Context::default(), Bases { fs: 0, gs: self.dispatch_address });
+        self.dispatch.renew(0, [1, 1], features.vector_mask, features.vector_bytes);
         self.vector.lock().area().reset();
+        self.is_released.store(false, Ordering::SeqCst);
         for word in [&self.tick_at, &self.parked_until, &self.waits_on] {
             word.store(0, Ordering::SeqCst);
         }
+    }
+
+    /// Makes it begin at an instruction with a stack, as if it had never run. It is not loaded.
+    pub(crate) fn begin_at(&self, entry: u64, stack: u64) {
+        let context = Context { rip: entry, rdi: u64::from(self.number), rsp: stack, ..Context::default() };
+        *self.registers.lock() = (context, Bases { fs: 0, gs: self.dispatch_address });
+        self.is_fresh.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether nothing runs on it that could be lost with it.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.is_fresh.load(Ordering::SeqCst) || self.is_released.load(Ordering::SeqCst)
     }
 
     /// Changes its registers while it is not loaded.
@@ -172,7 +191,7 @@ static CELLS: [Cell; MAX_CELLS] = {
             space: Mutex::new(()),
             root: AtomicU64::new(0),
             harts: [const { Slot::empty() }; MAX_THREADS],
-            hart_count: AtomicU32::new(0),
+            size: Size::new(),
             ring: Mutex::new(None),
             console_full: AtomicU64::new(0),
             flush_wanted: AtomicU64::new(0),
@@ -201,8 +220,9 @@ pub(crate) fn at(slot: usize) -> &'static Cell {
     &CELLS[slot]
 }
 
-/// Makes an empty cell, on its own account: root table, console ring, and for each hart its state, vector area, dispatch page and log.
-pub(crate) fn create(cpu: &mut Cpu, name: [u8; NAME_MAX], harts: u32, quota: u64) -> Result<&'static Cell, Error> {
+/// Makes an empty cell, on its own account: root table, console ring, and for each hart its state, vector area, dispatch page and log. `harts` are those that it begins
+/// with, and the most that it can have: so many are made.
+pub(crate) fn create(cpu: &mut Cpu, name: [u8; NAME_MAX], harts: [u32; 2], quota: u64) -> Result<&'static Cell, Error> {
     let cell = CELLS.iter().find(|cell| cell.life.claim()).ok_or(Error::plain(ErrorKind::Full))?;
     cell.quota.open(quota);
     *cell.name.lock() = name;
@@ -215,7 +235,7 @@ pub(crate) fn create(cpu: &mut Cpu, name: [u8; NAME_MAX], harts: u32, quota: u64
         counter.store(0, Ordering::Relaxed);
     }
     cell.short_periods_seen.store(0, Ordering::Relaxed);
-    cell.hart_count.store(harts, Ordering::Release);
+    cell.size.open(harts[0], harts[1]);
     let result = build(cpu, cell, harts);
     if let Err(error) = result {
         while let Err(Error { kind: ErrorKind::Again, .. }) = destroy(cpu, cell) {}
@@ -224,7 +244,7 @@ pub(crate) fn create(cpu: &mut Cpu, name: [u8; NAME_MAX], harts: u32, quota: u64
     Ok(cell)
 }
 
-fn build(cpu: &mut Cpu, cell: &'static Cell, harts: u32) -> Result<(), Error> {
+fn build(cpu: &mut Cpu, cell: &'static Cell, harts: [u32; 2]) -> Result<(), Error> {
     let root = frames::take(cpu, &cell.quota)?;
     cell.root.store(Space::new(root).root(), Ordering::Release);
     let ring = frames::take(cpu, &cell.quota)?;
@@ -234,7 +254,7 @@ fn build(cpu: &mut Cpu, cell: &'static Cell, harts: u32) -> Result<(), Error> {
     handles.set(Handle::OWN_CELL, Object::Cell(cell), Rights::OBSERVE);
     drop(handles);
     let features = features();
-    for number in 0..harts {
+    for number in 0..harts[1] {
         let area = hart_area(number);
         let dispatch = frames::take(cpu, &cell.quota)?;
         let page = Dispatch::new(dispatch, number, harts, features.vector_mask, features.vector_bytes);
@@ -256,6 +276,7 @@ fn build(cpu: &mut Cpu, cell: &'static Cell, harts: u32) -> Result<(), Error> {
             }
         };
         let hart = Hart {
+            number,
             registers: Mutex::new((Context::default(), Bases { fs: 0, gs: area + DISPATCH_OFFSET })),
             vector: Mutex::new(VectorFrame::new(vector)),
             dispatch: page,
@@ -265,6 +286,8 @@ fn build(cpu: &mut Cpu, cell: &'static Cell, harts: u32) -> Result<(), Error> {
             tick_at: AtomicU64::new(0),
             parked_until: AtomicU64::new(0),
             waits_on: AtomicU64::new(0),
+            is_fresh: AtomicBool::new(true),
+            is_released: AtomicBool::new(false),
             flushed: AtomicU64::new(0),
             time: AtomicU64::new(0),
             activations: AtomicU64::new(0),
@@ -314,13 +337,18 @@ impl Cell {
         self.harts.get(number)?.get()
     }
 
-    /// Its harts.
+    /// Its harts, also those that no plan gives it now.
     pub(crate) fn harts(&self) -> impl Iterator<Item = &'static Hart> {
         self.harts.iter().take(self.hart_count()).filter_map(Slot::get)
     }
 
     pub(crate) fn hart_count(&self) -> usize {
-        self.hart_count.load(Ordering::Acquire) as usize
+        self.size.most()
+    }
+
+    /// Those that it has by the plan that was published last.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &'static Hart> {
+        self.harts().take(self.size.present())
     }
 
     /// What its harts are doing.
@@ -330,7 +358,7 @@ impl Cell {
             return Situation::Busy;
         }
         let mut until = u64::MAX;
-        for hart in self.harts() {
+        for hart in self.present().filter(|hart| !resize::rests(self, hart)) {
             let parked = hart.parked_until.load(Ordering::SeqCst);
             if parked == 0 || hart.dispatch.pending() != 0 {
                 return Situation::Busy;
@@ -358,9 +386,8 @@ impl Cell {
         if !self.life.is_new() {
             return self.life.start();
         }
-        for (number, hart) in self.harts().enumerate() {
-            let stack = hart_area(number as u32) + STACK_TOP_OFFSET;
-            hart.store_context(&Context { rip: entry, rdi: number as u64, rsp: stack, ..Context::default() });
+        for hart in self.harts() {
+            hart.begin_at(entry, hart_area(hart.number) + STACK_TOP_OFFSET);
         }
         self.life.start()
     }
@@ -383,7 +410,7 @@ impl Cell {
         let (state, code) = self.life.get().unwrap_or((CellState::Exited, 0));
         let mut status = CellStatus {
             state: state as u32,
-            harts: self.hart_count() as u32,
+            harts: self.size.present() as u32,
             code,
             frames_used: self.quota.used(),
             frames_quota: self.quota.limit(),
@@ -394,6 +421,12 @@ impl Cell {
             lent_ns: self.lent.load(Ordering::Relaxed),
             borrowed_ns: self.borrowed.load(Ordering::Relaxed),
             console_waiting: self.ring.lock().as_ref().map_or(0, |ring| ring.waiting() as u64),
+            most_harts: self.hart_count() as u32,
+            wanted_harts: self.size.wanted() as u32,
+            harts_deadline_ns: self.size.deadline(),
+            released_harts: resize::to_go(self).filter(|hart| resize::is_given_back(self, hart)).count() as u32,
+            taken_harts: resize::taken(self, self.size.present()).count_ones(),
+            wanted_frames: self.hart(0).map_or(0, |hart| hart.dispatch.wanted_frames().load(Ordering::Relaxed)),
             ..CellStatus::default()
         };
         for (number, hart) in self.harts().enumerate() {
@@ -456,7 +489,7 @@ pub(crate) fn destroy(cpu: &mut Cpu, cell: &'static Cell) -> Result<u64, Error> 
         log::error!("cell {} is gone but {} frames are still on its account", cell.slot, cell.quota.used());
     }
     cell.handles.lock().clear();
-    cell.hart_count.store(0, Ordering::Release);
+    cell.size.open(0, 0);
     let returned = progress.returned;
     cell.life.free();
     Ok(returned)

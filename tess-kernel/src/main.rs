@@ -25,6 +25,7 @@ mod memory;
 mod muxing;
 mod plans;
 mod rehearsal;
+mod resize;
 mod root;
 mod sleep;
 mod start;

@@ -18,6 +18,7 @@ use crate::events;
 use crate::handover;
 use crate::inputs::{self, DIVERGENCES, Logs};
 use crate::plans;
+use crate::resize;
 use crate::root;
 use crate::sleep;
 use crate::start;
@@ -66,6 +67,8 @@ pub(crate) struct Muxing {
     trouble: Option<Trouble>,
     /// When to look whether the current cell is still idle; 0: never.
     look_again: u64,
+    /// When to try again to get the hart of a vacant run, which another hardware thread had not given up; 0: never.
+    try_again: u64,
 }
 
 impl Muxing {
@@ -81,6 +84,7 @@ impl Muxing {
             fingerprint: 0,
             trouble: None,
             look_again: 0,
+            try_again: 0,
         }
     }
 
@@ -273,7 +277,7 @@ fn broadcast(cpu: &mut Cpu, now: u64) {
 
 /// Takes the current hart off this hardware thread, its registers stored; and with it the one whose activation it is.
 fn suspend(cpu: &mut Cpu, frame: &Frame) {
-    cpu.muxing.vacant = None;
+    (cpu.muxing.vacant, cpu.muxing.try_again) = (None, 0);
     let Some(current) = cpu.muxing.current.take() else { return };
     store(cpu, frame, &current);
     // The old cell's tables may be given back once nobody has the hart.
@@ -295,7 +299,7 @@ fn store(cpu: &Cpu, frame: &Frame, current: &Current) {
     hart.vector.lock().area().save();
     let time = cpu.entered.saturating_sub(current.started);
     hart.time.fetch_add(time, Ordering::Relaxed);
-    if let Some((lender, _)) = current.lender {
+    if let Some((lender, _)) = current.lender.filter(|(lender, _)| !core::ptr::eq(*lender, current.cell)) {
         lender.lent.fetch_add(time, Ordering::Relaxed);
         current.cell.borrowed.fetch_add(time, Ordering::Relaxed);
     }
@@ -343,6 +347,11 @@ pub(crate) fn is_lender(cpu: &Cpu, hart: &Hart) -> bool {
     lender.is_some_and(|(_, lender)| core::ptr::eq(lender, hart))
 }
 
+/// Whether this is not the current hart's own activation.
+pub(crate) fn is_lent(cpu: &Cpu) -> bool {
+    cpu.muxing.current.is_some_and(|current| current.lender.is_some())
+}
+
 /// Whether the plan has a cell of one hart on this hardware thread.
 pub(crate) fn is_at_home(cpu: &Cpu, cell: &Cell) -> bool {
     let entry = cpu.muxing.plan().and_then(|plan| plan.entry(id_of(cell)));
@@ -363,7 +372,8 @@ fn take_back(cpu: &mut Cpu, frame: &mut Frame) {
     }
     // A new plan may have the borrower elsewhere.
     let is_over = !current.cell.life.is_running()
-        || !is_at_home(cpu, current.cell)
+        || !core::ptr::eq(current.cell, cell) && !is_at_home(cpu, current.cell)
+        || current.hart.is_released.load(Ordering::Relaxed)
         || current.hart.parked_until.load(Ordering::Relaxed) != 0 && current.hart.dispatch.pending() == 0;
     if is_over || !cell.life.is_running() || hart.dispatch.pending() != 0 {
         hand_over(cpu, frame, cell, hart);
@@ -374,6 +384,7 @@ fn take_back(cpu: &mut Cpu, frame: &mut Frame) {
 fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
     let cell = cells::at(usize::from(run.cell.0));
     let since = run.since.as_nanos();
+    cpu.muxing.try_again = 0;
     let entry = cpu.muxing.plan().and_then(|plan| plan.entry(run.cell)).copied();
     let hart = entry.and_then(|entry| cell.hart(entry.threads.rank(cpu.thread)));
     let (true, Some(hart)) = (cell.life.is_running(), hart) else {
@@ -385,11 +396,14 @@ fn activate(cpu: &mut Cpu, frame: &mut Frame, run: Run) {
         if cpu.now() > since + HAND_OVER_PATIENCE {
             hart.missed.fetch_add(1, Ordering::Relaxed);
             cpu.muxing.vacant = Some(run);
+            cpu.muxing.try_again = cpu.now() + HAND_OVER_PATIENCE;
             return;
         }
         core::hint::spin_loop();
     }
+    cpu.muxing.vacant = None;
     load(cpu, frame, cell, hart);
+    resize::activated(cell, hart, entry.map_or(0, |entry| entry.threads.len()));
     let switched = cpu.now();
     let entered = hold(cpu, since);
     let tolerance = cpu.muxing.tolerance();
@@ -470,6 +484,9 @@ fn hold(cpu: &mut Cpu, until: u64) -> u64 {
 /// The current hart's affairs: its cell may have ended, its translations may be old, it may be parked, and events may be due.
 fn settle(cpu: &mut Cpu, frame: &mut Frame) {
     cpu.muxing.look_again = 0;
+    if let Some(run) = cpu.muxing.vacant.filter(|_| cpu.muxing.try_again != 0 && cpu.now() >= cpu.muxing.try_again) {
+        activate(cpu, frame, run);
+    }
     if cpu.muxing.current.as_ref().is_some_and(|current| current.lender.is_some()) {
         take_back(cpu, frame);
     }
@@ -494,7 +511,8 @@ fn settle(cpu: &mut Cpu, frame: &mut Frame) {
     }
     let parked = hart.parked_until.load(Ordering::Relaxed);
     if parked != 0 {
-        if now < parked && hart.dispatch.pending() == 0 {
+        let rests = resize::rests(current.cell, hart);
+        if rests || !hart.is_released.load(Ordering::SeqCst) && now < parked && hart.dispatch.pending() == 0 {
             if frame.is_user() {
                 hart.store_context(&frame.context());
                 *frame = cpu.idle_frame();
@@ -504,6 +522,7 @@ fn settle(cpu: &mut Cpu, frame: &mut Frame) {
         }
         // Muxers know of it: the instant was in the input, or who posted the event has reported it.
         hart.waits_on.store(0, Ordering::SeqCst);
+        hart.is_released.store(false, Ordering::SeqCst);
         hart.parked_until.store(0, Ordering::SeqCst);
         if !frame.is_user() {
             let (context, _) = hart.load();
@@ -537,6 +556,9 @@ fn arm(cpu: &mut Cpu, frame: &mut Frame) -> bool {
         return false;
     }
     let mut at = look;
+    if cpu.muxing.try_again != 0 {
+        at = at.min(cpu.muxing.try_again);
+    }
     if cpu.muxing.trouble.is_some() {
         // A plan was on its way when it asked for a repair: it asks again.
         at = at.min(cpu.now() + plans::timing().delay.as_nanos());

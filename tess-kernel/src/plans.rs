@@ -13,7 +13,7 @@ use spin::{Mutex, Once, RwLock, RwLockReadGuard};
 use crate::arch::trap::VECTOR_WAKE;
 use crate::cells::{self, Cell, Object};
 use crate::cpu::{self, Cpu};
-use crate::sleep;
+use crate::{inputs, resize, sleep};
 
 /// What a store needs at most to be seen by another hardware thread, in ns; a generous multiple of the slowest line transfer across sockets.
 const VISIBLE: u64 = 500;
@@ -125,7 +125,7 @@ pub(crate) fn names(cell: &Cell) -> bool {
 }
 
 /// Whether every hardware thread follows the plan published last.
-fn is_followed() -> bool {
+pub(crate) fn is_followed() -> bool {
     cpu::each_shared().all(|shared| shared.plan.load(Ordering::SeqCst) == number())
 }
 
@@ -172,9 +172,9 @@ pub(crate) fn commit(cpu: &mut Cpu, by: &Cell, header: &mut PlanHeader, list: &[
             }
         };
         let threads = ThreadSet::from_bits(wanted.threads);
-        if threads.len() != cell.hart_count() {
-            return Err(bad(RefusalReason::WrongGangSize));
-        }
+        let is_vacant =
+            |hart| !cell.life.is_running() || cell.hart(hart).is_none_or(|hart| resize::is_given_back(cell, hart));
+        cell.size.admits(threads.len(), cpu.now(), is_vacant).map_err(bad)?;
         let entry = Entry { cell: crate::muxing::id_of(cell), threads, policy };
         entries.push(entry).map_err(|_| bad(RefusalReason::TooMany))?;
     }
@@ -273,7 +273,20 @@ pub(crate) fn publish(
     plan.reissue(number, Instant::from_nanos(effective));
     *place = Some(Published { plan, tolerance: header.tolerance_ns, by_interrupt, repair: None });
     drop(place);
+    // Before anybody follows the plan.
+    let mut resized: Vec<&'static Cell, MAX_CELLS> = Vec::new();
+    for entry in entries {
+        let cell = cells::at(usize::from(entry.cell.0));
+        if resize::planned(cell, entry.threads.len()) {
+            // A plan has no more.
+            let _ = resized.push(cell);
+        }
+    }
     announce(cpu, number, accepted, effective);
+    for cell in resized {
+        // Harts that it lost may have been the only ones that did something, and those that it got have something to do.
+        let _ = inputs::report(cpu, cell);
+    }
     Ok(number)
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn launch(cpu: &mut Cpu, range: Range, archive: &'static [u8]) -> Res
     let filling = FILLING.call_once(|| filling);
     let mut name = [0; abi::call::NAME_MAX];
     name[..4].copy_from_slice(b"root");
-    let cell = cells::create(cpu, name, 1, QUOTA).map_err(|_| "there is not enough memory")?;
+    let cell = cells::create(cpu, name, [1, 1], QUOTA).map_err(|_| "there is not enough memory")?;
     assert_eq!(cell.slot, start::ROOT, "the root cell is the first");
     let memory = |error: Error| {
         log::error!("root cell: {error}");

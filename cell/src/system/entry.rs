@@ -19,6 +19,9 @@ pub(crate) fn program() -> &'static str {
     unsafe { TESS_CELL_PROGRAM }
 }
 
+/// Harts on which `main` has begun.
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+
 /// Harts whose `main` has returned.
 static RETURNED: AtomicU32 = AtomicU32::new(0);
 
@@ -36,9 +39,12 @@ extern "C" fn run(hart: u32) -> ! {
     }
     events::register(page, hart_area(hart) + EVENT_STACK_TOP_OFFSET);
     crate::console::initialize();
+    BEGUN.fetch_add(1, Ordering::AcqRel);
     // SAFETY: `entry!` defines the function; a program without it does not link.
     unsafe { tess_cell_main(hart) };
-    if RETURNED.fetch_add(1, Ordering::AcqRel) + 1 == page.harts {
+    // Harts of the gang that have not come so far yet count, and those that the cell has lost meanwhile.
+    let others = BEGUN.load(Ordering::Acquire).max(page.harts.load(Ordering::SeqCst));
+    if RETURNED.fetch_add(1, Ordering::AcqRel) + 1 == others {
         calls::exit(0);
     }
     loop {

@@ -36,6 +36,7 @@ static NOTIFICATION: Slot = Slot::new();
 static CHANNEL: Slot = Slot::new();
 static WAKE: Slot = Slot::new();
 static FAULT: Slot = Slot::new();
+static RESIZE: Slot = Slot::new();
 
 /// For each hart: an event of a channel came that [`wait_for_channel`] has not returned yet.
 static CHANNELS: [AtomicBool; abi::MAX_HARDWARE_THREADS] =
@@ -57,6 +58,12 @@ pub fn on_notification(handler: Handler) {
 /// Sets the handler of wakes by other harts of this cell, for all harts.
 pub fn on_wake(handler: Handler) {
     WAKE.set(handler);
+}
+
+/// Sets the handler of resizing, for all harts: the number of harts has changed, or is to change, or the cell is to get along with less memory. [`crate::resize`] says what it is about; several
+/// things that come close together may be one event. It comes to every hart that the cell has.
+pub fn on_resize(handler: Handler) {
+    RESIZE.set(handler);
 }
 
 /// Sets the handler of events of channels, for all harts.
@@ -142,12 +149,18 @@ pub fn set_tick(at_ns: u64) {
 
 /// As [`mask`]; returns whether they were masked already.
 pub(super) fn mask_again() -> bool {
-    pages::dispatch(pages::own_hart()).masked.swap(1, Ordering::SeqCst) != 0
+    let before: u32;
+    // SAFETY: gs is based at this hart's dispatch page, and the word is the cell's to write. One instruction: a context that goes over to another hart in between would
+    // mask the one and believe that it had masked the other.
+    unsafe {
+        core::arch::asm!("xchg dword ptr gs:[{1}], {0:e}", inout(reg) 1_u32 => before, const offset_of!(DispatchPage, masked), options(nostack));
+    }
+    before != 0
 }
 
 /// Keeps events from this hart until [`unmask`]: they collect meanwhile.
 pub fn mask() {
-    pages::dispatch(pages::own_hart()).masked.store(1, Ordering::SeqCst);
+    let _ = mask_again();
 }
 
 /// Lets events through again, those that collected included.
@@ -201,6 +214,7 @@ extern "C" fn handle(page: *mut DispatchPage) {
         (Event::Notification, &NOTIFICATION),
         (Event::Channel, &CHANNEL),
         (Event::Wake, &WAKE),
+        (Event::Resize, &RESIZE),
     ] {
         if let Some(handler) = slot.get().filter(|_| pending & event as u32 != 0) {
             // SAFETY: events are masked, so the kernel does not touch `saved` until the resume sequence unmasks them, and no other hart uses
@@ -256,6 +270,8 @@ unsafe extern "C" fn event_entry() -> ! {
         "call {handle}",
         "fxrstor64 [r12]",
         "3:",
+        ".global cell_resume",
+        "cell_resume:",
         "mov dword ptr [rbx + {masked}], 0",
         ".global cell_resume_start",
         "cell_resume_start:",

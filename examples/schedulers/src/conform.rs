@@ -7,9 +7,11 @@ use pulse::{Context, Scheduler, on_hart};
 
 use crate::edf::Edf;
 use crate::fixed_priority::FixedPriority;
+use crate::lithe::Lithe;
 use crate::ranks;
 use crate::round_robin::RoundRobin;
 use crate::sync::{Condition, Lock, RawLock};
+use crate::tasks::Tasks;
 use crate::work_stealing::WorkStealing;
 
 /// A slice that is short enough for many to end in a test.
@@ -98,4 +100,22 @@ subject!(
     Edf::new(64, 4),
     |this| this.lock().expect("there is room for a lock"),
     |this, urgency, context| this.start(1_000_000_000 + urgency, context).expect("there is room for a thread")
+);
+
+subject!(
+    Lithe,
+    Lock<Self>,
+    Promises { slices: false, turns_between: Some(1) },
+    Lithe::new(4),
+    |this| Lock::new(this),
+    |this, _, context| plain(this, context)
+);
+
+subject!(
+    Tasks,
+    Lock<Self>,
+    Promises { slices: false, turns_between: Some(1) },
+    Self::new(),
+    |this| Lock::new(this),
+    |this, _, context| plain(this, context)
 );

@@ -5,9 +5,13 @@
 //! released periodically, and counting those that came too late. A thread with the deadline `u64::MAX` runs when no other can; the first thread has deadline 0,
 //! until it changes it. There are no time slices: nothing is due at
 //! a tick except what a sleeping thread has asked for.
+//!
+//! **Partitioned**, threads are pinned to harts and each hart does what is true of one: [`Edf::partitioned`]. Which task sets are never late on which harts is said by [`analysis`].
+
+pub mod analysis;
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use pulse::{Context, Hart, Next, Scheduler, now, sleep_until};
 
@@ -19,6 +23,7 @@ pub struct Edf {
     ranks: Arc<Ranks>,
     finished: AtomicU64,
     missed: AtomicU64,
+    lateness_ns: AtomicI64,
 }
 
 /// When a periodic thread's jobs are released and due.
@@ -32,13 +37,37 @@ pub struct Periodic {
     pub deadline_ns: u64,
     /// How many.
     pub jobs: u64,
+    /// The only hart that does them, in a partition; `None` for any.
+    pub hart: Option<usize>,
+}
+
+/// What became of jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jobs {
+    /// How many have finished.
+    pub finished: u64,
+    /// How many of these finished after their deadlines.
+    pub missed: u64,
+    /// The largest lateness: from the deadline to the end, negative if all ended before. `i64::MIN` if none has finished.
+    pub lateness_ns: i64,
 }
 
 impl Edf {
     /// With room for so many threads, the first one included, and locks.
     #[must_use]
     pub fn new(threads: usize, locks: usize) -> Arc<Self> {
-        Arc::new(Self { ranks: Ranks::new(threads, locks), finished: AtomicU64::new(0), missed: AtomicU64::new(0) })
+        Self::partitioned(threads, locks, 0)
+    }
+
+    /// The same, and threads can be pinned to the first so many harts. Those that are not go where there is time.
+    #[must_use]
+    pub fn partitioned(threads: usize, locks: usize, harts: usize) -> Arc<Self> {
+        Arc::new(Self {
+            ranks: Ranks::partitioned(threads, locks, harts),
+            finished: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            lateness_ns: AtomicI64::new(i64::MIN),
+        })
     }
 
     /// Starts a thread with a deadline. To be called by a thread.
@@ -57,17 +86,25 @@ impl Edf {
         self.ranks.start(deadline, context)
     }
 
+    /// As [`Edf::spawn`], for one hart only.
+    ///
+    /// # Errors
+    /// As [`Edf::spawn`], or the scheduler was made for fewer harts.
+    pub fn spawn_on(&self, hart: usize, deadline: u64, work: impl FnOnce() + Send + 'static) -> Result<(), Full> {
+        self.ranks.start_on(Some(hart), deadline, Context::new(work).map_err(Full::Stack)?)
+    }
+
     /// Starts a thread that does a job at each release. Releases are absolute: a job that comes late does not shift those behind it.
     ///
     /// # Errors
-    /// As [`Edf::spawn`].
+    /// As [`Edf::spawn_on`].
     pub fn spawn_periodic(
         self: &Arc<Self>,
         times: Periodic,
         mut job: impl FnMut(u64) + Send + 'static,
     ) -> Result<(), Full> {
         let this = self.clone();
-        self.spawn(times.first_ns + times.deadline_ns, move || {
+        let work = move || {
             for number in 0..times.jobs {
                 let release = times.first_ns + number * times.period_ns;
                 let deadline = release + times.deadline_ns;
@@ -76,12 +113,17 @@ impl Edf {
                     sleep_until(release);
                 }
                 job(number);
-                this.finished.fetch_add(1, Ordering::Relaxed);
-                if now() > deadline {
-                    this.missed.fetch_add(1, Ordering::Relaxed);
-                }
+                this.count(now().wrapping_sub(deadline) as i64);
             }
-        })
+        };
+        let context = Context::new(work).map_err(Full::Stack)?;
+        self.ranks.start_on(times.hart, times.first_ns + times.deadline_ns, context)
+    }
+
+    fn count(&self, lateness_ns: i64) {
+        self.finished.fetch_add(1, Ordering::Relaxed);
+        self.missed.fetch_add(u64::from(lateness_ns > 0), Ordering::Relaxed);
+        self.lateness_ns.fetch_max(lateness_ns, Ordering::Relaxed);
     }
 
     /// Changes the calling thread's own deadline.
@@ -95,10 +137,29 @@ impl Edf {
         self.ranks.rank()
     }
 
-    /// Jobs of periodic threads so far: how many have finished, and how many of these after their deadlines.
+    /// Jobs of periodic threads so far.
     #[must_use]
-    pub fn jobs(&self) -> (u64, u64) {
-        (self.finished.load(Ordering::Relaxed), self.missed.load(Ordering::Relaxed))
+    pub fn jobs(&self) -> Jobs {
+        Jobs {
+            finished: self.finished.load(Ordering::Relaxed),
+            missed: self.missed.load(Ordering::Relaxed),
+            lateness_ns: self.lateness_ns.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The same, and counts anew from here: for one set of tasks after another.
+    pub fn take_jobs(&self) -> Jobs {
+        Jobs {
+            finished: self.finished.swap(0, Ordering::Relaxed),
+            missed: self.missed.swap(0, Ordering::Relaxed),
+            lateness_ns: self.lateness_ns.swap(i64::MIN, Ordering::Relaxed),
+        }
+    }
+
+    /// As [`Ranks::is_settled`].
+    #[must_use]
+    pub fn is_settled(&self, harts: usize) -> bool {
+        self.ranks.is_settled(harts)
     }
 
     /// A free lock whose holder inherits.

@@ -16,6 +16,8 @@ use core::task::{Context as PollContext, Poll, Waker};
 
 use pulse::{Context, NoStack, Queue, Scheduler, Spin, on_hart, suspend};
 
+use crate::room::make_room;
+
 /// The executor.
 #[derive(Debug)]
 pub struct Executor<S> {
@@ -77,23 +79,13 @@ impl<S: Scheduler + Send + Sync + 'static> Executor<S> {
         task.wake();
     }
 
-    /// Counts a new task and makes the queue large enough for all there are, as each is in it at most once. Memory is got and given back while no lock is held.
+    /// Counts a new task and makes the queue large enough for all there are, as each is in it at most once.
     fn make_room(&self) {
         let mut state = self.state.lock();
         state.unfinished += 1;
-        while state.tasks.capacity() < state.unfinished {
-            let wanted = 2 * state.unfinished;
-            drop(state);
-            let mut larger = VecDeque::with_capacity(wanted);
-            state = self.state.lock();
-            if state.tasks.capacity() < larger.capacity() {
-                larger.extend(state.tasks.drain(..));
-                core::mem::swap(&mut state.tasks, &mut larger);
-            }
-            drop(state);
-            drop(larger);
-            state = self.state.lock();
-        }
+        let wanted = state.unfinished;
+        drop(state);
+        make_room(&self.state, |state| &mut state.tasks, wanted);
     }
 
     /// Lets workers end when there is nothing left to do.

@@ -4,6 +4,8 @@
 //! - [`work_stealing`]: a queue for each hart; who has nothing takes from others.
 //! - [`fixed_priority`]: the most urgent first, with priority inheritance.
 //! - [`edf`]: the earliest deadline first, with inheritance of deadlines, and periodic threads.
+//! - [`lithe`]: parallel libraries that call each other hand harts to each other.
+//! - [`tasks`]: run-to-completion tasks with futures, and stacks only for those that wait.
 //!
 //! [`executor`] polls tasks of `async` on threads of any of them.
 //!
@@ -14,12 +16,15 @@
 
 extern crate alloc;
 
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", feature = "cell"))]
 mod conform;
 pub mod edf;
 pub mod executor;
 pub mod fixed_priority;
+pub mod lithe;
 pub mod ranks;
+mod room;
 pub mod round_robin;
 pub mod sync;
+pub mod tasks;
 pub mod work_stealing;

@@ -7,6 +7,8 @@
 //! keep the holder, and thereby the waiter, from running for as long as it likes. This goes on along the chain: if the holder waits for another lock itself, that one's holder
 //! inherits too. A rank is computed anew from what it follows from, never adjusted, so that it is right after each change.
 //!
+//! **Pinned** threads run on one hart only, and the rule holds there for those of this hart and those of no hart. What is pinned to a hart that was taken away runs on hart 0 meanwhile.
+//!
 //! One lock guards all of it. That is simple, and right for tens of threads; who has thousands will want a queue for each hart.
 
 use alloc::sync::Arc;
@@ -30,7 +32,8 @@ pub struct Ranks {
 
 #[derive(Debug)]
 struct State {
-    ready: Ranked,
+    /// What can run anywhere, and behind it what can run on each hart only.
+    ready: Vec<Ranked>,
     /// Which thread each hart runs.
     running: [Option<usize>; MAX_HARTS],
     threads: Vec<Thread>,
@@ -44,6 +47,8 @@ struct Thread {
     base: u64,
     rank: u64,
     waits_for: Option<usize>,
+    /// Where it is when it is ready: which of the queues.
+    queue: usize,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +65,8 @@ pub enum Full {
     Threads(usize),
     /// So many locks exist already.
     Locks(usize),
+    /// Threads can be pinned to so many harts.
+    Harts(usize),
     /// There is no memory for a stack.
     Stack(pulse::NoStack),
 }
@@ -69,6 +76,7 @@ impl core::fmt::Display for Full {
         match self {
             Self::Threads(most) => write!(f, "no more than {most} threads fit into this scheduler's table"),
             Self::Locks(most) => write!(f, "no more than {most} locks fit into this scheduler's table"),
+            Self::Harts(most) => write!(f, "this scheduler can pin threads to its first {most} harts only"),
             Self::Stack(no_stack) => no_stack.fmt(f),
         }
     }
@@ -78,18 +86,22 @@ impl core::error::Error for Full {}
 
 /// What is to be done after a change, once the lock was given back.
 #[must_use]
-enum Urge {
-    Nobody,
-    Sleeper,
-    Interrupt(usize),
+struct Urge {
+    /// One hart that sleeps is to be woken.
+    sleeper: bool,
+    /// A bit for each hart that is to look again.
+    interrupted: u64,
 }
 
 impl Urge {
     fn carry_out(self) {
-        match self {
-            Self::Nobody => {}
-            Self::Sleeper => wake_one(),
-            Self::Interrupt(hart) => interrupt(hart),
+        if self.sleeper {
+            wake_one();
+        }
+        let mut left = self.interrupted;
+        while left != 0 {
+            interrupt(left.trailing_zeros() as usize);
+            left &= left - 1;
         }
     }
 }
@@ -112,7 +124,7 @@ impl State {
             let rank_in_table = |context: &Context| threads[number(context)].rank;
             let Some(lock) = threads[thread].waits_for else {
                 // It runs or is ready.
-                return ready.rank_again(rank_in_table);
+                return ready[threads[thread].queue].rank_again(rank_in_table);
             };
             locks[lock].waiting.rank_again(rank_in_table);
             let Some(holder) = locks[lock].holder else { return };
@@ -121,29 +133,52 @@ impl State {
     }
 
     fn push(&mut self, context: Context) {
-        context.set_rank(self.threads[number(&context)].rank);
-        self.ready.push(context);
+        let thread = &self.threads[number(&context)];
+        context.set_rank(thread.rank);
+        self.ready[thread.queue].push(context);
     }
 
     /// The next thread for a hart, which runs none now.
     fn choose(&mut self, hart: &Hart) -> Option<Context> {
-        let next = self.ready.pop();
-        self.running[hart.number()] = next.as_ref().map(number);
+        let (own, harts) = (hart.number(), hart.harts());
+        let queues = self.ready.iter_mut().enumerate();
+        let served = queues.filter(|(queue, _)| serves(*queue, harts).is_none_or(|only| only == own));
+        let ranked = served.filter_map(|(_, ready)| Some((ready.first_rank()?, ready)));
+        let next = ranked.min_by_key(|(rank, _)| *rank).and_then(|(_, ready)| ready.pop());
+        self.running[own] = next.as_ref().map(number);
         next
     }
 
-    /// Who must be told that the first ready thread is there.
+    /// Who must be told of the threads that are ready.
     fn urge(&self, harts: usize) -> Urge {
-        let Some(first) = self.ready.first_rank() else { return Urge::Nobody };
-        let mut worst = (first, Urge::Nobody);
-        for (hart, running) in self.running[..harts].iter().enumerate() {
-            let Some(thread) = *running else { return Urge::Sleeper };
-            if self.threads[thread].rank > worst.0 {
-                worst = (self.threads[thread].rank, Urge::Interrupt(hart));
+        let mut urge = Urge { sleeper: false, interrupted: 0 };
+        for (queue, ready) in self.ready.iter().enumerate() {
+            let Some(first) = ready.first_rank() else { continue };
+            if let Some(hart) = serves(queue, harts) {
+                let earlier = self.running[hart].is_none_or(|thread| first < self.threads[thread].rank);
+                urge.interrupted |= u64::from(earlier) << hart;
+                continue;
             }
+            let mut worst = (first, None);
+            for (hart, running) in self.running[..harts].iter().enumerate() {
+                let Some(thread) = *running else {
+                    (urge.sleeper, worst.1) = (true, None);
+                    break;
+                };
+                if self.threads[thread].rank > worst.0 {
+                    worst = (self.threads[thread].rank, Some(hart));
+                }
+            }
+            urge.interrupted |= worst.1.map_or(0, |hart: usize| 1 << hart);
         }
-        worst.1
+        urge
     }
+}
+
+/// The only hart that runs what is in a queue, if it is not any.
+fn serves(queue: usize, harts: usize) -> Option<usize> {
+    let pinned = queue.checked_sub(1)?;
+    Some(if pinned < harts { pinned } else { 0 })
 }
 
 fn number(context: &Context) -> usize {
@@ -158,10 +193,17 @@ impl Ranks {
     /// With room for so many threads, the first one included, and locks. The first thread has rank [`FIRST`].
     #[must_use]
     pub fn new(threads: usize, locks: usize) -> Arc<Self> {
+        Self::partitioned(threads, locks, 0)
+    }
+
+    /// The same, and threads can be pinned to the first so many harts.
+    #[must_use]
+    pub fn partitioned(threads: usize, locks: usize, harts: usize) -> Arc<Self> {
         let mut table = alloc::vec![Thread::default(); threads.max(1)];
-        table[0] = Thread { used: true, base: FIRST, rank: FIRST, waits_for: None };
+        table[0] = Thread { used: true, base: FIRST, rank: FIRST, ..Thread::default() };
         let locks = (0..locks).map(|_| LockState::default()).collect();
-        let state = State { ready: Ranked::new(), running: [None; MAX_HARTS], threads: table, locks };
+        let ready = (0..=harts.min(MAX_HARTS)).map(|_| Ranked::new()).collect();
+        let state = State { ready, running: [None; MAX_HARTS], threads: table, locks };
         Arc::new(Self { state: Spin::new(state) })
     }
 
@@ -170,11 +212,23 @@ impl Ranks {
     /// # Errors
     /// [`Full::Threads`]: the context is dropped, and its work with it.
     pub fn start(&self, rank: u64, context: Context) -> Result<(), Full> {
+        self.start_on(None, rank, context)
+    }
+
+    /// As [`Ranks::start`], for one hart only if one is given.
+    ///
+    /// # Errors
+    /// As [`Ranks::start`], or [`Full::Harts`].
+    pub fn start_on(&self, hart: Option<usize>, rank: u64, context: Context) -> Result<(), Full> {
         let mut state = self.state.lock();
+        let queue = hart.map_or(0, |hart| hart.saturating_add(1));
+        if queue >= state.ready.len() {
+            return Err(Full::Harts(state.ready.len() - 1));
+        }
         let Some(free) = state.threads.iter().position(|thread| !thread.used) else {
             return Err(Full::Threads(state.threads.len()));
         };
-        state.threads[free] = Thread { used: true, base: rank, rank, waits_for: None };
+        state.threads[free] = Thread { used: true, base: rank, rank, waits_for: None, queue };
         context.set_word(NUMBER, free as u64);
         drop(state);
         on_hart(|hart| self.ready(hart, context));
@@ -197,6 +251,17 @@ impl Ranks {
     pub fn rank(&self) -> u64 {
         let own = own_number();
         self.state.lock().threads[own].rank
+    }
+
+    /// Whether the first so many harts run the most urgent of the threads that can run, as the rule says: true whenever no hart has still to look at what it was told. For tests.
+    #[must_use]
+    pub fn is_settled(&self, harts: usize) -> bool {
+        let state = self.state.lock();
+        let rank = |hart: usize| state.running[hart].map(|thread| state.threads[thread].rank);
+        state.ready.iter().enumerate().all(|(queue, ready)| {
+            let mut may = (0..harts).filter(|hart| queue == 0 || queue == hart + 1);
+            ready.first_rank().is_none_or(|first| may.all(|hart| rank(hart).is_some_and(|rank| rank <= first)))
+        })
     }
 
     /// [`pulse::Scheduler::enter`].
@@ -234,10 +299,14 @@ impl Ranks {
 
     /// [`pulse::Scheduler::resize`].
     pub fn resize(&self, hart: &Hart, context: Option<Context>) {
-        self.state.lock().running[hart.number()] = None;
+        let mut state = self.state.lock();
+        state.running[hart.number()] = None;
         if let Some(context) = context {
-            self.ready(hart, context);
+            state.push(context);
         }
+        let urge = state.urge(hart.harts());
+        drop(state);
+        urge.carry_out();
     }
 }
 

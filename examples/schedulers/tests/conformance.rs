@@ -7,7 +7,9 @@ use std::time::Duration;
 use pulse::conformance::{deterministic, on_linux};
 use schedulers::edf::Edf;
 use schedulers::fixed_priority::FixedPriority;
+use schedulers::lithe::Lithe;
 use schedulers::round_robin::RoundRobin;
+use schedulers::tasks::Tasks;
 use schedulers::work_stealing::WorkStealing;
 
 const RUNS: u64 = 60;
@@ -51,4 +53,24 @@ fn edf_conforms_in_the_deterministic_home() {
 #[test]
 fn edf_conforms_on_linux() {
     on_linux::<Edf>(LIMIT);
+}
+
+#[test]
+fn lithe_conforms_in_the_deterministic_home() {
+    deterministic::<Lithe>(RUNS);
+}
+
+#[test]
+fn lithe_conforms_on_linux() {
+    on_linux::<Lithe>(LIMIT);
+}
+
+#[test]
+fn tasks_conform_in_the_deterministic_home() {
+    deterministic::<Tasks>(RUNS);
+}
+
+#[test]
+fn tasks_conform_on_linux() {
+    on_linux::<Tasks>(LIMIT);
 }

@@ -66,12 +66,17 @@ fn run_tasks(tasks: &'static [(u64, u64)], overhead_us: u64) -> (u64, u64) {
     plainly(edf.clone(), 1, move |edf: &Arc<Edf>| {
         let first_ns = now() + 1_000_000;
         for (period, length) in tasks {
-            let times =
-                Periodic { first_ns, period_ns: period * 1000, deadline_ns: period * 1000, jobs: 400_000 / period };
+            let times = Periodic {
+                first_ns,
+                period_ns: period * 1000,
+                deadline_ns: period * 1000,
+                jobs: 400_000 / period,
+                hart: None,
+            };
             edf.spawn_periodic(times, move |_| work(length - overhead_us)).expect("there is room");
         }
     });
-    edf.jobs()
+    (edf.jobs().finished, edf.jobs().missed)
 }
 
 /// What a job's scheduling takes in steps of locks and wake-ups, at most.

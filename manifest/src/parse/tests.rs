@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::compact;
 
+mod broker;
+
 const TOUR: &str = include_str!("../../../systems/tour.toml");
 
 const GOOD: &str = r#"
@@ -25,6 +27,7 @@ args = "x=1 y"
 expect = "exit"
 no-missed = true
 restart = true
+most-harts = 4
 [[cell]]
 name = "c"
 policy = { event-triggered = { period = "5 ms", budget = "0.5 ms" } }
@@ -53,6 +56,7 @@ fn a_manifest_reads_as_written_with_defaults_for_the_rest() {
         ("a", &Threads::All, crate::Policy::BestEffort { weight: 7 })
     );
     assert_eq!((a.memory_bytes, a.stack_bytes, a.expect, a.restart), (16 << 20, 64 << 10, Expect::Run, false));
+    assert_eq!((a.most_harts, b.most_harts, c.most_harts), (None, Some(4), None));
     assert_eq!((b.program.as_str(), &b.threads), ("a", &Threads::List([1, 2].to_vec())));
     assert_eq!((b.args.as_str(), b.expect, b.no_missed, b.restart), ("x=1 y", Expect::Exit, true, true));
     assert_eq!(c.policy, crate::Policy::EventTriggered { period_ns: 5_000_000, budget_ns: 500_000 });
@@ -75,7 +79,7 @@ fn each_mistake_is_reported_with_its_place_and_what_would_be_right() {
         ("policy = \"dedicted\"", "s.toml:5:10: \"dedicted\" is not a policy; did you mean `dedicated`?"),
         (
             "policy = \"best-effort\"\nexpect = \"crash\"",
-            "s.toml:6:10: `expect` cannot be \"crash\"; there are: run, exit, fault",
+            "s.toml:6:10: `expect` cannot be \"crash\"; there are: run, exit, fault, refused",
         ),
         (
             "policy = \"best-effort\"\nharts = 2",
@@ -102,6 +106,22 @@ fn each_mistake_is_reported_with_its_place_and_what_would_be_right() {
         (
             "policy = \"best-effort\"\nrestart = \"yes\"",
             "s.toml:6:11: `restart` is `true` or `false`, without quotation marks",
+        ),
+        (
+            "policy = \"best-effort\"\nmost-harts = \"4\"",
+            "s.toml:6:14: `most-harts` is a number from 1 to 64, without quotation marks",
+        ),
+        (
+            "policy = \"best-effort\"\nmost-harts = 65",
+            "s.toml:6:14: `most-harts` is a number from 1 to 64, without quotation marks",
+        ),
+        (
+            "policy = \"best-effort\"\nthreads = [1, 2]\nmost-harts = 1",
+            "s.toml:7:14: the cell begins with 2 harts, one on each of its `threads`, so `most-harts` is at least 2",
+        ),
+        (
+            "policy = \"best-effort\"\nthreads = [1]\nmost-harts = 8\nmemory = \"512 KiB\"",
+            "s.toml:8:10: the stacks alone take 768 KiB, so 512 KiB cannot be enough; give more `memory`",
         ),
         (
             "policy = \"event-triggered\"",
@@ -279,7 +299,7 @@ fn syntax_errors_have_a_place_too() {
 
 #[test]
 fn the_compact_form_keeps_everything() {
-    for text in [GOOD, TOUR] {
+    for text in [GOOD, TOUR, broker::ADAPTIVE, broker::BROKERED] {
         let system = parse(text, "s").expect("both are good");
         assert_eq!(System::from_compact(&compact(&system)), Ok(system));
     }

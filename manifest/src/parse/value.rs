@@ -54,6 +54,7 @@ impl<'a, 'i> Section<'a, 'i> {
                 "from" => "name the cell that sends, or several: `from = [\"a\", \"b\"]`",
                 "to" => "name the cell that receives, or several: `to = [\"a\", \"b\"]`",
                 "budget" => "add for example `budget = \"1 ms\"`, what it may use in every period",
+                "optimizer" => "add for example `optimizer = \"pacora\"`",
                 "length" => "add for example `length = \"2 ms\"`",
                 _ => "add for example `period = \"50 ms\"`",
             };

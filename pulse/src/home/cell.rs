@@ -2,19 +2,21 @@
 //!
 //! The heap masks events while it is at work, so contexts may allocate.
 
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::Context as Registers;
 use abi::call::{Access, MAP_MAX};
 use abi::dispatch::OWN_WORDS_OFFSET;
 use cell::{calls, events, time};
 
+use crate::MAX_HARTS;
 use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
-use crate::scheduler::Scheduler;
-use crate::switch::{self, Stack};
+use crate::scheduler::{Fault, FaultKind, Scheduler};
+use crate::switch::{self, Context, Stack};
 
 /// When a tick came where it could not interrupt, it is tried again after so many ns.
 const RETRY_NS: u64 = 20_000;
@@ -25,41 +27,62 @@ const STACKS_BASE: u64 = 0x2000_0000_0000;
 /// Bytes below each stack that are never mapped.
 const GUARD_BYTES: u64 = 4096;
 
-const _: () =
-    assert!(OWN_WORDS_OFFSET == 2048, "the words by which a hart knows itself are the cell's own: see `switch`");
+/// Where a hart has the words that say what it is (see `switch`): in the part of the dispatch page that the kernel does not use, and gs points to the page.
+macro_rules! local {
+    ($offset:literal) => {
+        concat!("gs:[2048 + ", $offset, "]")
+    };
+}
+
+const _: () = assert!(OWN_WORDS_OFFSET == 2048, "the words by which a hart knows itself are the cell's own");
 
 static MACHINE: spin::Once<Machine> = spin::Once::new();
-static READY: AtomicBool = AtomicBool::new(false);
 
-/// Runs a scheduler in this cell until all contexts have finished; the first of them does `main`, and others come from it. To be called once by each hart, by its
-/// number and with the same arguments; `main` of hart 0 is used. Sets the handlers of ticks and notifications.
-pub fn run<S: Scheduler>(hart: u32, shape: Shape, scheduler: &S, main: impl FnOnce() + Send + 'static) -> Summary {
+/// The last run that has begun, counted from 1, and how many harts have not left it.
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+static INSIDE: AtomicU32 = AtomicU32::new(0);
+
+/// In how many runs each hart has been.
+static RUNS: [AtomicU32; MAX_HARTS] = [const { AtomicU32::new(0) }; MAX_HARTS];
+
+/// Runs a scheduler in this cell until all contexts have finished; the first of them does `main`, and others come from it. To be called by each hart, by its number and with
+/// the same arguments, as often as one likes, by all equally often; `main` of hart 0 is used. Sets the handlers of ticks and notifications. On hart 0 it returns when all harts
+/// have left.
+pub fn run(hart: u32, shape: Shape, scheduler: &dyn Scheduler, main: impl FnOnce() + Send + 'static) -> Summary {
+    let run = RUNS[hart as usize].fetch_add(1, Ordering::Relaxed) + 1;
     if hart as usize >= shape.most_harts {
         return Summary::default();
     }
-    let machine = MACHINE.call_once(Machine::default);
-    if hart == 0 {
-        machine.reset(&CELL, &shape, false);
-    } else {
-        while !READY.load(Ordering::Acquire) {
-            core::hint::spin_loop();
-        }
-    }
-    let own = machine.hart(hart as usize);
-    switch::become_hart(Some(own), 1);
-    if hart == 0 {
+    let own = if hart == 0 {
+        let machine = MACHINE.call_once(|| Machine::new(&Cell, shape.stack_bytes, false));
+        INSIDE.store(shape.most_harts as u32, Ordering::Relaxed);
+        machine.reset(&shape);
+        switch::become_hart(Some(&machine.harts()[0]), 1);
         events::on_tick(|registers| on_event(registers, event::TICK));
         events::on_notification(|registers| on_event(registers, event::NOTIFY));
+        events::on_fault(on_fault);
         // What it is woken for it finds by itself.
         events::on_wake(|registers| on_event(registers, 0));
-        let context = machine.context(main).expect("the first context has a stack");
-        scheduler.ready(own, context);
-        READY.store(true, Ordering::Release);
-    }
+        scheduler.ready(&machine.harts()[0], Context::new(main).expect("the first context has a stack"));
+        BEGUN.store(run, Ordering::Release);
+        &machine.harts()[0]
+    } else {
+        while BEGUN.load(Ordering::Acquire) < run {
+            core::hint::spin_loop();
+        }
+        let own = &MACHINE.wait().harts()[hart as usize];
+        switch::become_hart(Some(own), 1);
+        own
+    };
     own.drive(scheduler);
     events::set_tick(0);
     switch::become_hart(None, 0);
-    machine.summary()
+    let summary = own.machine().summary();
+    INSIDE.fetch_sub(1, Ordering::Release);
+    while hart == 0 && INSIDE.load(Ordering::Acquire) > 0 {
+        core::hint::spin_loop();
+    }
+    summary
 }
 
 /// On the event stack: what has happened, and to which registers.
@@ -76,11 +99,31 @@ fn on_event(registers: &mut Registers, events: u32) {
     }
 }
 
+/// Vectors of faults for which an address in memory is to blame (Intel SDM volume 3, section 6.15): stack segment, general protection, page, alignment.
+const MEMORY_FAULTS: [u64; 4] = [12, 13, 14, 17];
+
+/// On the event stack: what runs has done what it may not. A context ends, unless it masks events: it may hold a lock, and others would wait for it for ever if only the context
+/// ended. Then, and where no context runs, the fault is the cell's end.
+fn on_fault(registers: &mut Registers) {
+    let events::Fault { vector, address, .. } = events::fault();
+    let Some(hart) = switch::current().filter(|hart| switch::masked() == 0 && switch::running(hart).is_some()) else {
+        // The instruction is tried again, and the kernel reports the cell.
+        return events::give_up_faults();
+    };
+    let kind = match vector {
+        14 if switch::is_on_running_stack(hart, address, -GUARD_BYTES.cast_signed()) => FaultKind::StackOverflow,
+        vector if MEMORY_FAULTS.contains(&vector) => FaultKind::Memory,
+        _ => FaultKind::Instruction,
+    };
+    let address = if vector == 14 { address } else { registers.rip };
+    // SAFETY: a context runs, with events not masked, and it never goes on.
+    let next = unsafe { switch::abandon(hart, Fault { address, kind }, registers.rflags) };
+    [registers.rip, registers.rsp, registers.rflags] = next;
+}
+
 /// The home.
 #[derive(Debug)]
 struct Cell;
-
-static CELL: Cell = Cell;
 
 impl Home for Cell {
     fn now(&self) -> u64 {
@@ -120,8 +163,8 @@ impl Home for Cell {
             calls::memory_map(base + mapped, part, Access::ReadWrite).ok()?;
             mapped += part;
         }
-        let base = NonNull::new(base as *mut u8)?;
+        let stack = NonNull::slice_from_raw_parts(NonNull::new(base as *mut MaybeUninit<u8>)?, bytes as usize);
         // SAFETY: just mapped for this, at addresses that are used only here and only once; whole pages, never unmapped.
-        Some(unsafe { Stack::new(base, bytes as usize) })
+        Some(unsafe { &mut *stack.as_ptr() })
     }
 }

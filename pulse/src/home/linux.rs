@@ -17,7 +17,27 @@ use crate::hart::{Hart, event};
 use crate::home::Home;
 use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::{Fault, FaultKind, Scheduler};
-use crate::switch::{self, Stack};
+use crate::switch::{self, Context, Stack};
+
+/// Where a thread has the words that say what it is as a hart (see `switch`): they are its own.
+#[cfg(not(feature = "cell"))]
+macro_rules! local {
+    ($offset:literal) => {
+        concat!("fs:[pulse_local@tpoff + ", $offset, "]")
+    };
+}
+
+#[cfg(not(feature = "cell"))]
+core::arch::global_asm!(
+    ".pushsection .tbss.pulse_local,\"awT\",@nobits",
+    ".globl pulse_local",
+    ".type pulse_local,@object",
+    ".size pulse_local,16",
+    ".p2align 4",
+    "pulse_local:",
+    ".zero 16",
+    ".popsection",
+);
 
 /// Bytes below a stack that are never mapped.
 const GUARD_BYTES: usize = 4096;
@@ -45,8 +65,7 @@ pub fn run_within<S: Scheduler>(
 ) -> Summary {
     static HANDLERS: Once = Once::new();
     HANDLERS.call_once(install_handlers);
-    let machine = SPARE.take();
-    machine.reset(&LINUX, &shape, false);
+    let machine = SPARE.take(&LINUX, &shape);
     let mut main = Some(main);
     let left = (Mutex::new(machine.harts().len()), Condvar::new());
     std::thread::scope(|scope| {
@@ -57,8 +76,7 @@ pub fn run_within<S: Scheduler>(
                 let result = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
                     let _thread = HartThread::new(hart, machine.harts().len());
                     if let Some(main) = main {
-                        let context = machine.context(main).expect("the first context has a stack");
-                        scheduler.ready(hart, context);
+                        scheduler.ready(hart, Context::new(main).expect("the first context has a stack"));
                     }
                     hart.drive(scheduler);
                 }));
@@ -89,30 +107,79 @@ pub fn run_within<S: Scheduler>(
 
 /// Tells the machine of a running [`run`] that something happened outside, which its scheduler sees as [`Scheduler::notify`]. For a context or callback.
 pub fn notify() {
-    crate::on_hart(|hart| hart.machine().hart(0).post(event::NOTIFY));
+    crate::on_hart(|hart| hart.machine().harts()[0].post(event::NOTIFY));
+}
+
+/// What a panic leaves behind.
+pub(crate) type Failure = Box<dyn core::any::Any + Send>;
+
+/// What went wrong first in machines that have not ended yet, by where they lie.
+static FAILURES: Mutex<Vec<(usize, Failure)>> = Mutex::new(Vec::new());
+
+impl Machine {
+    /// Keeps the first thing that went wrong, and stops.
+    pub(crate) fn fail(&self, failure: Failure) {
+        let place = core::ptr::from_ref(self).addr();
+        crate::masked(|| {
+            let mut failures = FAILURES.lock().expect("nobody panics here");
+            if failures.iter().all(|(of, _)| *of != place) {
+                failures.push((place, failure));
+            }
+        });
+        self.post_all(event::STOP);
+    }
+
+    /// Contexts that have not finished.
+    pub(crate) fn live(&self) -> u64 {
+        self.live.load(Ordering::SeqCst)
+    }
+
+    /// Gives what was kept.
+    pub(crate) fn take_failure(&self) -> Option<Failure> {
+        let place = core::ptr::from_ref(self).addr();
+        let mut failures = FAILURES.lock().expect("nobody panics here");
+        let index = failures.iter().position(|(of, _)| *of == place)?;
+        Some(failures.swap_remove(index).1)
+    }
+}
+
+/// [`Home::shield`]: a panic stops the machine, and goes on in whoever started it.
+pub(crate) fn shield(machine: &'static Machine, work: &mut dyn FnMut()) {
+    if let Err(failure) = std::panic::catch_unwind(core::panic::AssertUnwindSafe(work)) {
+        machine.fail(failure);
+    }
 }
 
 /// Machines of one home that nobody uses: their memory is never given back, because what ran in them may hold references.
 #[derive(Debug)]
-pub(crate) struct Spare(Mutex<Vec<&'static Machine>>);
+pub(crate) struct Spare {
+    machines: Mutex<Vec<&'static Machine>>,
+    /// The home wants to be told of points.
+    watched: bool,
+}
 
 impl Spare {
-    pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
+    pub(crate) const fn new(watched: bool) -> Self {
+        Self { machines: Mutex::new(Vec::new()), watched }
     }
 
-    pub(crate) fn take(&self) -> &'static Machine {
-        let spare = self.0.lock().expect("nobody panics here").pop();
-        spare.unwrap_or_else(|| Box::leak(Box::default()))
+    /// One that is ready for a run, with stacks of the right size.
+    pub(crate) fn take(&self, home: &'static dyn Home, shape: &Shape) -> &'static Machine {
+        let mut machines = self.machines.lock().expect("nobody panics here");
+        let fits = machines.iter().position(|machine| machine.stack_bytes == shape.stack_bytes);
+        let spare = fits.map(|index| machines.swap_remove(index));
+        let machine = spare.unwrap_or_else(|| Box::leak(Box::new(Machine::new(home, shape.stack_bytes, self.watched))));
+        machine.reset(shape);
+        machine
     }
 
     /// Keeps a machine in which nothing is left.
     pub(crate) fn put(&self, machine: &'static Machine) {
-        self.0.lock().expect("nobody panics here").push(machine);
+        self.machines.lock().expect("nobody panics here").push(machine);
     }
 }
 
-static SPARE: Spare = Spare::new();
+static SPARE: Spare = Spare::new(false);
 
 /// The home.
 #[derive(Debug)]
@@ -142,7 +209,7 @@ impl Home for Linux {
         unsafe {
             libc::syscall(
                 libc::SYS_futex,
-                hart.events().as_ptr(),
+                hart.pending.as_ptr(),
                 libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG,
                 0,
                 timeout,
@@ -161,7 +228,7 @@ impl Home for Linux {
         if hart.home_words[PARKED].load(Ordering::SeqCst) != 0 {
             let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
             // SAFETY: the system only uses the word's address.
-            unsafe { libc::syscall(libc::SYS_futex, hart.events().as_ptr(), wake, 1) };
+            unsafe { libc::syscall(libc::SYS_futex, hart.pending.as_ptr(), wake, 1) };
         } else {
             let process = std::process::id();
             // SAFETY: it only sends a signal, which is ignored by a thread that is no hart, and fails for one that has ended.
@@ -179,6 +246,10 @@ impl Home for Linux {
     fn stack(&self, bytes: usize) -> Option<Stack> {
         allocate_stack(bytes)
     }
+
+    fn shield(&self, machine: &'static Machine, work: &mut dyn FnMut()) {
+        shield(machine, work);
+    }
 }
 
 /// Maps a stack with a guard below.
@@ -195,7 +266,7 @@ pub(crate) fn allocate_stack(bytes: usize) -> Option<Stack> {
         return None;
     }
     // SAFETY: just mapped for this, whole pages, and never unmapped.
-    Some(unsafe { Stack::new(base, bytes) })
+    Some(unsafe { NonNull::slice_from_raw_parts(base.cast(), bytes).as_mut() })
 }
 
 /// What a thread is while it is a hart.
@@ -280,6 +351,9 @@ fn install_handlers() {
         action.sa_sigaction = handler;
         // On the thread's own signal stack, which the standard library gave it: a context's may be too small.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+        // Not while a fault is handled: events are not masked there, and it would take the signal stack for the context's.
+        // SAFETY: a set of signals, and one that exists.
+        unsafe { libc::sigaddset(&raw mut action.sa_mask, signal()) };
         // SAFETY: as above.
         let mut earlier: libc::sigaction = unsafe { core::mem::zeroed() };
         // SAFETY: the handlers do only what a signal handler may.
@@ -332,15 +406,17 @@ fn own_code(rip: u64) -> bool {
     ((&raw const __executable_start) as u64..(&raw const etext) as u64).contains(&rip)
 }
 
-/// A fault: the running context's, or nobody's whom we know.
+/// A fault: the running context's, or nobody's whom we know. A context that masks events may hold a lock, and others would wait for it for ever if only the context ended:
+/// so then the process does, and says why.
 unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, ucontext: *mut libc::c_void) {
     // SAFETY: the system passes it.
     let told = unsafe { &*info };
     // SAFETY: for these signals it has an address.
     let address = unsafe { told.si_addr() } as u64;
-    let hart = switch::current().filter(|_| switch::masked() == 0);
-    let near = hart.is_some_and(|hart| switch::running_stack_is_near(hart, address as usize, GUARD_BYTES));
-    if let Some(hart) = hart {
+    let hart = switch::current();
+    let near = hart.is_some_and(|hart| switch::is_on_running_stack(hart, address, -(GUARD_BYTES as i64)));
+    let masked = switch::masked() > 0;
+    if let Some(hart) = hart.filter(|_| !masked) {
         let kind = match number {
             _ if near => FaultKind::StackOverflow,
             libc::SIGSEGV | libc::SIGBUS => FaultKind::Memory,
@@ -348,11 +424,19 @@ unsafe extern "C" fn on_fault(number: libc::c_int, info: *mut libc::siginfo_t, u
         };
         // SAFETY: the system passes what it interrupted, which this handler may change.
         let registers = unsafe { &mut (*ucontext.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+        let flags = registers[libc::REG_EFL as usize] as u64;
         // SAFETY: a context runs, and it never goes on.
-        let (rip, rsp) = unsafe { switch::abandon(hart, Fault { address, kind }) };
-        registers[libc::REG_RIP as usize] = rip as i64;
-        registers[libc::REG_RSP as usize] = rsp as i64;
+        let next = unsafe { switch::abandon(hart, Fault { address, kind }, flags) };
+        for (register, value) in [libc::REG_RIP, libc::REG_RSP, libc::REG_EFL].into_iter().zip(next) {
+            registers[register as usize] = value as i64;
+        }
         return;
+    }
+    if near {
+        let told =
+            "pulse: a context left its stack while it masked events or held a lock, so that it cannot end alone\n";
+        // SAFETY: the text is there, and a signal handler may write.
+        unsafe { libc::write(libc::STDERR_FILENO, told.as_ptr().cast(), told.len()) };
     }
     let earlier = FAULTS.iter().position(|fault| *fault == number).map(|index| EARLIER[index].load(Ordering::SeqCst));
     match earlier.map(|earlier| earlier as usize) {

@@ -18,7 +18,7 @@ use crate::hart::{Hart, event};
 use crate::home::{Home, linux};
 use crate::machine::{Machine, Shape, Summary};
 use crate::scheduler::Scheduler;
-use crate::switch::{self, Stack, fiber};
+use crate::switch::{self, Context, Stack, fiber};
 use crate::trace::{Trace, Traced};
 use search::{Guide, Method};
 
@@ -206,8 +206,7 @@ fn run_once<S: Scheduler>(
     scenario: Scenario<S>,
     spans: usize,
 ) -> (Steps, Observed) {
-    let machine = SPARE.take();
-    machine.reset(&TEST, &shape, true);
+    let machine = SPARE.take(&TEST, &shape);
     let harts = machine.harts();
     let start = Simulated { place: Place::Point("start"), armed_at: u64::MAX, masked: 1 };
     STAGE.set(Stage { clock: 1_000_000, harts: std::vec![start; harts.len()] });
@@ -222,8 +221,7 @@ fn run_once<S: Scheduler>(
             fiber::Fiber::new(take_stack(), move || {
                 let result = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
                     if let Some(main) = main {
-                        let context = machine.context(main).expect("the first context has a stack");
-                        scheduler.ready(hart, context);
+                        scheduler.ready(hart, Context::new(main).expect("the first context has a stack"));
                     }
                     hart.drive(scheduler);
                 }));
@@ -290,7 +288,7 @@ fn direct(
         let ticks = harts[plain].earliest() != u64::MAX;
         options.extend(ticks.then_some(Action::Leap(plain)));
         if search.resizes {
-            options.extend((1..=harts.len()).filter(|count| *count != machine.wanted()).map(Action::Resize));
+            options.extend((1..=harts.len()).filter(|count| *count != harts[0].harts()).map(Action::Resize));
         }
         let option = guide.choose(steps.taken, options.len() as u32);
         steps.options.push(options.len() as u32);
@@ -310,7 +308,8 @@ fn direct(
                 hart
             }
             Action::Resize(count) => {
-                machine.resize(count);
+                switch::become_hart(Some(&harts[plain]), 1);
+                crate::resize(count);
                 plain
             }
         };
@@ -382,7 +381,7 @@ fn message(failure: &(dyn core::any::Any + Send)) -> String {
     text.or_else(|| failure.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a text".to_string())
 }
 
-static SPARE: linux::Spare = linux::Spare::new();
+static SPARE: linux::Spare = linux::Spare::new(true);
 
 /// Stacks of harts that have ended.
 static STACKS: Mutex<Vec<Stack>> = Mutex::new(Vec::new());
@@ -432,10 +431,14 @@ impl Home for Test {
 
     fn point(&self, place: &'static str) {
         Self::pause_at(Place::Point(place));
-        switch::deliver_pending();
+        crate::masked(|| ());
     }
 
     fn stack(&self, bytes: usize) -> Option<Stack> {
         linux::allocate_stack(bytes)
+    }
+
+    fn shield(&self, machine: &'static Machine, work: &mut dyn FnMut()) {
+        linux::shield(machine, work);
     }
 }

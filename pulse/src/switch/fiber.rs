@@ -2,6 +2,8 @@
 
 use core::cell::Cell;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use std::boxed::Box;
 
@@ -15,7 +17,7 @@ std::thread_local! {
 #[derive(Debug)]
 pub(crate) struct Fiber<'a> {
     state: Box<State>,
-    stack: Option<Stack>,
+    stack: NonNull<[MaybeUninit<u8>]>,
     /// The work may borrow for so long, and belongs to this thread.
     work: PhantomData<&'a mut *const ()>,
 }
@@ -45,10 +47,12 @@ impl<'a> Fiber<'a> {
             work: Cell::new(Some(work)),
             finished: Cell::new(false),
         });
-        // SAFETY: the stack is ours, and its top is a multiple of 64.
-        let frame = unsafe { first_frame(stack.top(), first as *const (), (&raw const *state).cast()) };
+        let stack = NonNull::from(stack);
+        let end = stack.cast::<u8>().as_ptr().wrapping_add(stack.len());
+        // SAFETY: the stack is ours.
+        let frame = unsafe { first_frame(end, first as *const (), (&raw const *state).cast()) };
         state.saved.store(frame, Ordering::Relaxed);
-        Self { state, stack: Some(stack), work: PhantomData }
+        Self { state, stack, work: PhantomData }
     }
 
     /// Goes on with the work until it pauses or ends.
@@ -61,19 +65,14 @@ impl<'a> Fiber<'a> {
     }
 
     /// Its stack, once it has ended.
-    pub(crate) fn into_stack(mut self) -> Option<Stack> {
-        if self.state.finished.get() { self.stack.take() } else { None }
+    pub(crate) fn into_stack(self) -> Option<Stack> {
+        // SAFETY: it was given to `new`, and nothing runs there any more.
+        self.state.finished.get().then(|| unsafe { &mut *self.stack.as_ptr() })
     }
 
     /// Whether the work has ended.
     pub(crate) fn has_finished(&self) -> bool {
         self.state.finished.get()
-    }
-}
-
-impl Drop for Fiber<'_> {
-    fn drop(&mut self) {
-        // `Stack` does not give memory back, so an abandoned one stays as it is.
     }
 }
 

@@ -1,11 +1,10 @@
-//! Interrupting a context: it goes on in a trampoline on its own stack, which saves everything and then leaves as a voluntary switch does.
+//! Interrupting a context: it goes on in a trampoline on its own stack, which saves everything and then leaves as a voluntary switch does. Or for good: its hart goes
+//! on, and the context never does.
 
-use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::context::{Block, Status};
-use super::{leave, mask, running, unmask};
-use crate::hart::Hart;
+use super::{Control, Status, interrupted, mask, running, unmask};
+use crate::{Fault, Hart};
 
 /// Bytes and components of the vector state to save; 0 components where there is only `fxsave`.
 static VECTOR_BYTES: AtomicU64 = AtomicU64::new(512);
@@ -16,15 +15,13 @@ const VECTOR_COMPONENTS: u64 = 0xe7;
 
 /// Finds out what vector state there is. To be called before the first preemption.
 pub(crate) fn find_vector_state() {
-    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
     const OSXSAVE: u32 = 1 << 27;
     if __cpuid(1).ecx & OSXSAVE == 0 {
         return;
     }
-    let (low, high): (u32, u32);
     // SAFETY: the processor has the instruction, and the system allows it: that is what OSXSAVE says.
-    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
-    let mask = (u64::from(high) << 32 | u64::from(low)) & VECTOR_COMPONENTS;
+    let mask = unsafe { _xgetbv(0) } & VECTOR_COMPONENTS;
     // The legacy area and the header, then each component where the processor says that it lies.
     let ends = (2..64).filter(|bit| mask & (1 << bit) != 0).map(|bit| {
         let part = __cpuid_count(0xd, bit);
@@ -37,18 +34,17 @@ pub(crate) fn find_vector_state() {
 /// Bytes below the stack pointer that compiled code may use without saying so.
 const RED_ZONE: u64 = 128;
 
-/// What the trampoline and its calls take of a stack, at most, without the vector state.
+/// What the trampoline and its calls take of a stack, at most, without the vector state. Debug builds were seen to take 448.
 const TRAMPOLINE_BYTES: u64 = 1024;
 
 /// Makes an interrupted context go on in the trampoline: changes its instruction pointer and stack pointer, pushes what they and the flags
-/// were, and masks events once. Refuses where too little is left of the stack.
+/// were, and masks events once. Refuses where too little is left of the stack, and where something else runs than the context on its own stack: another signal's handler.
 ///
 /// # Safety
 /// The three are those of the context that runs on this hart, interrupted between two instructions while events were not masked.
 pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: u64) -> bool {
-    let Some(Block { stack, .. }) = running(hart) else { return false };
     let needed = RED_ZONE + TRAMPOLINE_BYTES + VECTOR_BYTES.load(Ordering::Relaxed);
-    if *rsp < stack.base.addr().get() as u64 + needed {
+    if !is_on_running_stack(hart, *rsp, needed.cast_signed()) {
         return false;
     }
     let frame = (*rsp - RED_ZONE - 16) as *mut [u64; 2];
@@ -60,45 +56,31 @@ pub(crate) unsafe fn preempt(hart: &Hart, rip: &mut u64, rsp: &mut u64, rflags: 
     true
 }
 
-/// Ends the running context where it was interrupted: returns the instruction pointer and stack pointer with which its hart goes on. Masks events once.
+/// Ends the running context where it was interrupted: returns the instruction pointer, the stack pointer and the flags with which its hart goes on, as in the
+/// second half of [`switch`](super::switch). Masks events once.
 ///
 /// # Safety
 /// A context runs on this hart, events were not masked, and it never goes on.
-#[cfg(feature = "std")]
-pub(crate) unsafe fn abandon(hart: &Hart, fault: crate::Fault) -> (u64, u64) {
-    if let Some(block) = running(hart) {
-        block.status.set(Status::Faulted(fault));
-    }
+pub(crate) unsafe fn abandon(hart: &Hart, fault: Fault, rflags: u64) -> [u64; 3] {
+    const DIRECTION: u64 = 1 << 10;
+    running(hart).inspect(|context| context.status.set(Status::Faulted(fault)));
     mask();
-    (abandoned as *const () as u64, hart.own.stack_pointer.load(Ordering::Relaxed) as u64)
+    let stack = hart.stack_pointer.load(Ordering::Relaxed).cast::<u64>();
+    // SAFETY: `switch` has left it there, and waits.
+    [unsafe { stack.read() }, stack.wrapping_add(1) as u64, rflags & !DIRECTION]
 }
 
-/// Whether an address lies in the running context's stack or so many bytes below.
-#[cfg(feature = "std")]
-pub(crate) fn running_stack_is_near(hart: &Hart, address: usize, guard: usize) -> bool {
-    running(hart).is_some_and(|Block { stack, .. }| {
-        (stack.base.addr().get().saturating_sub(guard)..stack.top().addr()).contains(&address)
-    })
-}
-
-/// The second half of [`switch`].
-#[cfg(feature = "std")]
-#[unsafe(naked)]
-unsafe extern "sysv64" fn abandoned() {
-    naked_asm!("cld", "pop rax", "jmp rax")
-}
-
-/// The rest of a preemption, as a voluntary switch.
-extern "sysv64" fn leave_preempted() {
-    leave(Status::Interrupted);
-    unmask();
+/// Whether an address lies in the running context's stack, at least so many bytes above its lowest; or below that, where it is negative.
+pub(crate) fn is_on_running_stack(hart: &Hart, address: u64, above: i64) -> bool {
+    let stack = running(hart).map(Control::stack);
+    stack.is_some_and(|stack| (stack.start.saturating_add_signed(above)..stack.end).contains(&address))
 }
 
 /// The trampoline: the stack holds flags and instruction pointer, then the red zone. Rounding modes are set as compiled code expects them,
 /// because a scheduler runs next.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn preempted() {
-    naked_asm!(
+    core::arch::naked_asm!(
         "push rax; push rcx; push rdx; push rbx; push rsi; push rdi; push rbp",
         "push r8; push r9; push r10; push r11; push r12; push r13; push r14; push r15",
         "cld; mov rbx, rsp",
@@ -108,7 +90,7 @@ unsafe extern "sysv64" fn preempted() {
         "xor eax, eax; lea rdi, [r12 + 512]; mov ecx, 8; rep stosq",
         "mov eax, r13d; xor edx, edx; xsave64 [r12]; jmp 3f",
         "2: fxsave64 [r12]",
-        "3: fninit; push 0x1f80; ldmxcsr [rsp]; sub rsp, 8; call {leave}",
+        "3: fninit; push 0x1f80; ldmxcsr [rsp]; sub rsp, 8; call {leave}; call {unmask}",
         "test r13, r13; jz 4f",
         "mov eax, r13d; xor edx, edx; xrstor64 [r12]; jmp 5f",
         "4: fxrstor64 [r12]",
@@ -118,6 +100,7 @@ unsafe extern "sysv64" fn preempted() {
         "popfq; ret 128",
         bytes = sym VECTOR_BYTES,
         mask = sym VECTOR_MASK,
-        leave = sym leave_preempted,
+        leave = sym interrupted,
+        unmask = sym unmask,
     )
 }

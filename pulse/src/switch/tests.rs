@@ -1,5 +1,7 @@
 //! Preemption must not be felt, and a fault must end one context only.
 
+#![cfg(feature = "std")]
+
 use core::arch::asm;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::is_x86_feature_detected;
@@ -130,14 +132,14 @@ fn no_register_changes_when_a_context_is_interrupted() {
     assert_eq!(seen.load(SeqCst), 0, "registers that changed, in {} ticks", scheduler.ticks.load(SeqCst));
 }
 
+#[inline(never)]
+fn deeper(depth: u64) -> u64 {
+    let room = core::hint::black_box([depth; 64]);
+    if depth == u64::MAX { 0 } else { deeper(depth + 1) + room[3] }
+}
+
 #[test]
-#[ignore = "about one run in a hundred and fifty ends with SIGSEGV: see docs/CAVEATS.md"]
 fn a_context_that_leaves_its_stack_ends_alone() {
-    #[inline(never)]
-    fn deeper(depth: u64) -> u64 {
-        let room = core::hint::black_box([depth; 64]);
-        if depth == u64::MAX { 0 } else { deeper(depth + 1) + room[3] }
-    }
     let scheduler = Arc::new(Hasty::default());
     let (scheduler_of_main, others) = (scheduler.clone(), Arc::new(AtomicU32::new(0)));
     let seen = others.clone();
@@ -155,6 +157,68 @@ fn a_context_that_leaves_its_stack_ends_alone() {
     let fault = *scheduler.faults.lock();
     let kind = fault.map(|fault| fault.kind);
     assert_eq!(kind, Some(FaultKind::StackOverflow), "the fault that the scheduler was told: {fault:?}");
+}
+
+#[test]
+fn who_leaves_its_stack_with_events_masked_ends_the_process_and_says_why() {
+    const CHILD: &str = "PULSE_TEST_LEAVES_ITS_STACK_MASKED";
+    if std::env::var_os(CHILD).is_some() {
+        linux::run(Shape::new(1), &Hasty::default(), || crate::masked(|| assert_ne!(deeper(0), 0)));
+        return;
+    }
+    let name = "switch::tests::who_leaves_its_stack_with_events_masked_ends_the_process_and_says_why";
+    let program = std::env::current_exe().expect("a test has a program");
+    let child = std::process::Command::new(program).args(["--exact", name, "--nocapture"]).env(CHILD, "1").output();
+    let child = child.expect("the program can be run again");
+    let told = std::string::String::from_utf8_lossy(&child.stderr);
+    assert!(!child.status.success(), "it should not have ended well, but it was {}: {told}", child.status);
+    assert!(told.contains("a context left its stack while it masked events"), "it should say why, but said: {told}");
+}
+
+/// Computes with the stack pointer so many bytes above the end of the running context's stack, until `ticks` is not `before` or for a while.
+fn linger(above: u64, ticks: &AtomicU64, before: u64) {
+    let base = on_hart(|hart| super::running(hart).expect("a context runs").stack().start);
+    // SAFETY: it comes back to where the stack pointer was, and the stack in between is unused. It is the context's, so that it may be interrupted.
+    unsafe {
+        asm!("xchg rsp, {place}", "2:", "cmp [{ticks}], {before}", "jne 3f", "dec {count}", "jnz 2b", "3:", "mov rsp, {place}",
+            place = inout(reg) base + above => _, count = inout(reg) 200_000_u64 => _, ticks = in(reg) ticks.as_ptr(), before = in(reg) before);
+    }
+}
+
+#[test]
+fn an_interruption_does_not_leave_the_stack() {
+    let scheduler = Arc::new(Hasty::default());
+    let (scheduler_of_main, interrupted) = (scheduler.clone(), Arc::new(AtomicU64::new(0)));
+    let seen = interrupted.clone();
+    linux::run(Shape::new(1), &*scheduler, move || {
+        for above in (0..1 << 13).step_by(16) {
+            let before = scheduler_of_main.ticks.load(SeqCst);
+            linger(above, &scheduler_of_main.ticks, before);
+            interrupted.fetch_add(scheduler_of_main.ticks.load(SeqCst) - before, SeqCst);
+        }
+    });
+    // Where it is too near to the end the context goes on without being interrupted, or this would have ended with a fault.
+    assert!(seen.load(SeqCst) > 0, "where there is room the context should be interrupted");
+}
+
+#[test]
+fn what_does_not_run_on_its_contexts_stack_is_not_interrupted() {
+    linux::run(Shape::new(1), &Hasty::default(), || {
+        let elsewhere = std::vec![0_u64; 4096];
+        let end = elsewhere.as_ptr_range().end.addr() as u64;
+        let (mut rip, mut rsp) = (1, end);
+        // SAFETY: it must refuse, and change nothing; events are masked, so that nothing else does.
+        let taken = on_hart(|hart| unsafe { super::preempt(hart, &mut rip, &mut rsp, 0) });
+        assert_eq!((taken, rip, rsp), (false, 1, end), "taken, and the registers");
+        assert!(elsewhere.iter().all(|word| *word == 0), "the other stack should be as it was");
+    });
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "a callback must run on the hart's own stack, but `tick` does not")]
+fn a_callback_on_a_contexts_stack_is_refused() {
+    linux::run(Shape::new(1), &Hasty::default(), || on_hart(|hart| hart.call("tick", |_| ())));
 }
 
 #[test]

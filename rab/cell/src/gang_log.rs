@@ -30,6 +30,8 @@ struct Pending {
 pub struct GangLog {
     /// For each hart, the number of the next entry to read.
     next: Vec<u64>,
+    /// Harts that the gang has now.
+    harts: u32,
     pending: BTreeMap<u64, Pending>,
     skew: Histogram,
     samples: Vec<u64>,
@@ -43,6 +45,7 @@ impl GangLog {
     pub fn new(harts: u32) -> Self {
         Self {
             next: vec![0; harts as usize],
+            harts,
             pending: BTreeMap::new(),
             skew: Histogram::default(),
             samples: Vec::new(),
@@ -57,10 +60,17 @@ impl GangLog {
         self.pending.clear();
     }
 
+    /// The gang has so many harts from now on. What was read of activations that not all harts logged so far is left out.
+    pub fn resize(&mut self, harts: u32) {
+        self.harts = harts;
+        self.next.resize(self.next.len().max(harts as usize), 0);
+        self.pending.clear();
+    }
+
     /// Takes what is new in a copy of a hart's log, of which `written` entries were ever written. A hart that the gang does not have is ignored.
     pub fn take(&mut self, hart: u32, written: u64, entries: &[Activation; ACTIVATION_LOG_ENTRIES]) {
-        let harts = self.next.len() as u32;
-        let Some(next) = self.next.get_mut(hart as usize) else { return };
+        let harts = self.harts;
+        let Some(next) = self.next.get_mut(hart as usize).filter(|_| hart < harts) else { return };
         let oldest = written.saturating_sub(ACTIVATION_LOG_ENTRIES as u64 - MARGIN);
         self.lost += oldest.saturating_sub(*next);
         let from = (*next).max(oldest);
@@ -168,6 +178,21 @@ mod tests {
         log.restart();
         log.take(0, 3, &ring(3, 0));
         assert_eq!((log.skew().count(), log.lost(), log.read_so_far(0)), (8, 0, 3));
+    }
+
+    #[test]
+    fn a_gang_that_was_resized_is_measured_by_the_harts_that_it_has() {
+        let mut log = GangLog::new(1);
+        log.take(0, 5, &ring(5, 0));
+        log.resize(2);
+        log.take(0, 7, &ring(7, 0));
+        assert_eq!(log.skew().count(), 5, "hart 1 is missing");
+        log.take(1, 7, &ring(7, 30));
+        assert_eq!((log.skew().count(), log.skew().max()), (7, Some(30)));
+        log.resize(1);
+        log.take(1, 9, &ring(9, 0));
+        log.take(0, 8, &ring(8, 0));
+        assert_eq!((log.skew().count(), log.read_so_far(1)), (8, 7));
     }
 
     #[test]

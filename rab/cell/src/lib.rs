@@ -1,8 +1,8 @@
 //! The root cell: the only cell that the kernel starts. It reads the manifest from the boot archive, loads the other cells, commits the plan, is the
-//! console, and gives the summary and the verdict. Later it is the broker.
+//! console, is the broker, and gives the summary and the verdict.
 //!
-//! Everything that only computes is in modules that are tested on the host: [`command`], [`counters`], [`gang_log`], [`histogram`], [`image`], [`promise`],
-//! [`refusal`], [`table`], [`verdict`]. The others talk to the kernel; [`supervisor`] puts them together.
+//! Everything that only computes is in modules that are tested on the host: [`allocate`], [`broker`], [`command`], [`counters`], [`gang_log`], [`histogram`],
+//! [`image`], [`measure`], [`plugged`], [`promise`], [`reaction`], [`refusal`], [`resize`], [`table`], [`verdict`]. The others talk to the kernel; [`supervisor`] puts them together.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -16,13 +16,19 @@ extern crate abi;
 #[cfg(not(test))]
 use cell::abi;
 
+pub mod allocate;
+pub mod broker;
 pub mod command;
 pub mod counters;
 pub mod gang_log;
 pub mod histogram;
 pub mod image;
+pub mod measure;
+pub mod plugged;
 pub mod promise;
+pub mod reaction;
 pub mod refusal;
+pub mod resize;
 pub mod table;
 pub mod verdict;
 

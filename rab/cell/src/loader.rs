@@ -21,6 +21,8 @@ pub enum LoadError {
     NoProgram,
     /// The program cannot be loaded.
     Image(ImageError),
+    /// It begins with more harts than its manifest says that it can have: so many, and so many at most.
+    TooManyHarts(u32, u32),
     /// The kernel refused to create the cell.
     Create(Error),
     /// The kernel refused memory at this address.
@@ -34,6 +36,9 @@ impl fmt::Display for LoadError {
         match self {
             Self::NoProgram => f.write_str("its program is not in the boot archive"),
             Self::Image(error) => error.fmt(f),
+            Self::TooManyHarts(harts, most) => {
+                write!(f, "it would begin with {harts} harts on this machine, and `most-harts` is {most}")
+            }
             Self::Create(error) => write!(f, "it cannot be created: {error}"),
             Self::Memory(at, error) => write!(f, "it cannot have memory at {at:#x}: {error}"),
             Self::Start(error) => write!(f, "it cannot be started: {error}"),
@@ -43,16 +48,21 @@ impl fmt::Display for LoadError {
 
 impl core::error::Error for LoadError {}
 
-/// Creates, fills and starts a cell with so many harts. It runs when a plan names it. On an error nothing is left of it.
+/// Creates, fills and starts a cell that begins with so many harts, and with stacks for as many as it can have. It runs when a plan names it. On an error nothing is left of it.
 ///
 /// # Errors
 /// [`LoadError`].
 pub fn load(archive: &Archive, cell: &manifest::Cell, harts: u32) -> Result<Handle, LoadError> {
     let program = archive.program(&cell.program).ok_or(LoadError::NoProgram)?;
     let image = image::lay_out(program, cell.memory_bytes).map_err(LoadError::Image)?;
-    let handle = calls::cell_create(&cell.name, harts, cell.memory_bytes / PAGE_SIZE).map_err(LoadError::Create)?;
+    let most = cell.most_harts.unwrap_or(harts);
+    if most < harts {
+        return Err(LoadError::TooManyHarts(harts, most));
+    }
+    let handle = calls::cell_create_resizable(&cell.name, harts, most, cell.memory_bytes / PAGE_SIZE)
+        .map_err(LoadError::Create)?;
     let filled = fill(handle, program, &image.steps)
-        .and_then(|()| add_stacks(handle, harts, cell.stack_bytes))
+        .and_then(|()| add_stacks(handle, most, cell.stack_bytes))
         .and_then(|()| add_parameters(handle, &cell.args))
         .and_then(|()| calls::cell_start(handle, image.entry).map(|_| ()).map_err(LoadError::Start));
     if let Err(error) = filled {

@@ -11,7 +11,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::archive::Archive;
 use crate::gang_log::GangLog;
 use crate::loader;
+use crate::measure::Reading;
 use crate::promise::Claim;
+use crate::resize::Shrinking;
 use crate::verdict::{Fate, Outcome};
 
 /// Logs are read when this many activations may be new. A log holds 170.
@@ -48,6 +50,10 @@ pub struct Member {
     pub phase: Phase,
     /// How it stands, or how it ended last.
     pub fate: Fate,
+    /// Harts that it is to release.
+    pub shrinking: Option<Shrinking>,
+    /// The hardware threads that the plan in force gives it.
+    pub planned_threads: u64,
     /// Its activations' skew.
     pub log: GangLog,
     /// Hardware-thread time that its plans promised so far, in ns.
@@ -71,6 +77,8 @@ impl Member {
             claim,
             phase: Phase::Gone,
             fate: Fate::NotStarted(String::from("nobody started it")),
+            shrinking: None,
+            planned_threads: threads,
             log: GangLog::new(threads.count_ones()),
             promised_ns: 0.0,
             started_ns: 0,
@@ -90,6 +98,7 @@ impl Member {
             name: String::from("root"),
             program: root.program.clone(),
             threads: manifest::Threads::List([0].to_vec()),
+            most_harts: None,
             memory_bytes: 0,
             stack_bytes: 0,
             policy: root.policy,
@@ -97,6 +106,8 @@ impl Member {
             expect: manifest::Expect::Run,
             no_missed: false,
             restart: false,
+            needs: None,
+            offers_per_s: 0,
         };
         let mut member = Self { phase: Phase::Running(Handle::OWN_CELL), fate: Fate::Running, ..Self::new(spec, 1) };
         member.observe();
@@ -111,11 +122,19 @@ impl Member {
         self.claim.threads.count_ones()
     }
 
+    /// Its harts as the kernel has them, how many it is to have, and how many of those that go it has released.
+    #[must_use]
+    pub fn sizes(&self) -> (u32, u32, u32) {
+        (self.status.harts, self.status.wanted_harts, self.status.released_harts)
+    }
+
     /// Loads and starts it.
     pub fn load(&mut self, archive: &Archive, now: u64) {
         match loader::load(archive, &self.spec, self.harts()) {
             Ok(handle) => {
                 self.phase = Phase::Running(handle);
+                self.shrinking = None;
+                self.planned_threads = self.claim.threads;
                 self.fate = Fate::Running;
                 self.status = CellStatus::default();
                 self.log.restart();
@@ -125,12 +144,23 @@ impl Member {
         self.started_ns = now;
     }
 
+    /// Loads and starts it if it is admitted. Returns whether it was.
+    pub fn begin(&mut self, archive: &Archive, admission: Result<(), String>) -> bool {
+        match admission {
+            Ok(()) => self.load(archive, time::now()),
+            Err(reason) => self.fate = Fate::NotStarted(reason),
+        }
+        self.is_running()
+    }
+
     /// It was there when the root cell was started again: what it has received so far does not count. In what plan it was, if in one.
     pub fn found(&mut self, handle: Handle, claim: Option<Claim>) {
         self.phase = Phase::Running(handle);
         self.fate = Fate::Running;
         self.claim = claim.unwrap_or(self.claim);
+        self.planned_threads = self.claim.threads;
         self.log.restart();
+        self.log.resize(self.harts());
         self.status = calls::cell_status(handle).unwrap_or_default();
         self.past.time_ns = self.status.time_ns.wrapping_neg();
         self.started_ns = time::now();
@@ -235,6 +265,13 @@ impl Member {
     #[must_use]
     pub fn heartbeats(&self) -> u64 {
         self.past.heartbeats.wrapping_add(self.status.heartbeats)
+    }
+
+    /// What the kernel has counted in this life.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        let CellStatus { heartbeats, time_ns, lent_ns, borrowed_ns, activations, .. } = self.status;
+        Reading { heartbeats, used_ns: (time_ns + lent_ns).saturating_sub(borrowed_ns), activations }
     }
 
     /// For the verdict.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use manifest::Policy;
 
 /// A gang's place in a plan.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Its hardware threads, a bit each.
     pub threads: u64,
@@ -44,7 +44,7 @@ fn part(of: u64, all: u64) -> f64 {
 }
 
 /// The part of the time in which at least one of these hardware threads belongs to a window, a dedicated cell or, at worst, a budget.
-fn taken(claims: &[Claim], threads: u64) -> f64 {
+pub(crate) fn taken(claims: &[Claim], threads: u64) -> f64 {
     let mut windows = Vec::new();
     let mut budgets = 0.0;
     for claim in claims.iter().filter(|claim| claim.threads & threads != 0) {

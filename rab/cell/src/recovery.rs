@@ -8,7 +8,7 @@ use crate::abi::account::CellState;
 use crate::abi::call::{HandleKind, NO_CELL};
 use crate::abi::plan::{PlanCopy, PlanEntry, PolicyKind};
 use crate::abi::{Error, Handle};
-use cell::{calls, time};
+use cell::calls;
 use manifest::Policy;
 
 use crate::archive::Archive;
@@ -22,17 +22,6 @@ use crate::verdict::Fate;
 pub struct Found {
     cells: Vec<(String, Handle)>,
     plan: Vec<PlanEntry>,
-}
-
-/// What became of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Became {
-    /// It is there, alive or ended.
-    Kept,
-    /// It is started: nobody had come to it, or it is to be started again whenever it ends.
-    Started,
-    /// It is no more.
-    Gone,
 }
 
 impl Found {
@@ -65,25 +54,32 @@ impl Found {
         matches!(self.plan.as_slice(), [only] if only.policy == PolicyKind::Dedicated as u32)
     }
 
-    /// Makes a member what it is.
-    pub fn restore(&self, member: &mut Member, archive: &Archive) -> Became {
+    /// Makes a member what it is, or starts it: nobody had come to it, or it is to be started again whenever it ends. `admit` says whether it may, and is told of those that are there too.
+    /// Returns whether it was started.
+    pub fn restore(
+        &self,
+        member: &mut Member,
+        archive: &Archive,
+        mut admit: impl FnMut() -> Result<(), String>,
+    ) -> bool {
         let found = self.cells.iter().find(|(name, _)| *name == member.spec.name);
         if let Some((_, handle)) = found {
             let planned = self.plan.iter().find(|entry| u64::from(entry.cell) == handle.register());
             let state = calls::cell_status(*handle).ok().and_then(|status| CellState::from_number(status.state));
             if planned.is_some() || matches!(state, Some(CellState::Exited | CellState::Faulted)) {
                 member.found(*handle, planned.and_then(claim));
-                return Became::Kept;
+                // It was admitted before, with the same needs.
+                let _ = admit();
+                return false;
             }
             // Half filled, without its channels, or about to be destroyed: nobody knows how far.
             loader::discard(*handle);
         }
         if self.is_early() || member.spec.restart {
-            member.load(archive, time::now());
-            return Became::Started;
+            return member.begin(archive, admit());
         }
         member.fate = Fate::Forgotten;
-        Became::Gone
+        false
     }
 }
 

@@ -37,6 +37,12 @@ pub fn is_too_soon(error: &Error) -> bool {
     unpack(error).is_some_and(|refusal| refusal.reason == RefusalReason::TooSoon)
 }
 
+/// Whether the plan would take harts whose cell still has time to release them.
+#[must_use]
+pub fn is_not_released(error: &Error) -> bool {
+    unpack(error).is_some_and(|refusal| refusal.reason == RefusalReason::NotReleased)
+}
+
 fn unpack(error: &Error) -> Option<Refusal> {
     Some(error.value).filter(|_| error.kind == ErrorKind::PlanRefused).and_then(Refusal::unpack)
 }

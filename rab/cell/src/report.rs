@@ -162,7 +162,7 @@ pub fn cells(members: &[Member]) -> Vec<String> {
 pub fn plan(number: u64, root: &Member, members: &[Member]) -> Vec<String> {
     let mut table = Table::new(&[("cell", Align::Left), ("threads", Align::Left), ("policy", Align::Left)]);
     for member in core::iter::once(root).chain(members).filter(|member| member.is_running()) {
-        let (name, policy) = (member.spec.name.clone(), member.spec.policy.to_string());
+        let (name, policy) = (member.spec.name.clone(), member.claim.policy.to_string());
         table.row(Vec::from([name, threads(member.claim.threads), policy]));
     }
     let mut lines = table.lines();

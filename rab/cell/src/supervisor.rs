@@ -1,5 +1,8 @@
 //! The root cell's main loop.
 
+mod resizing;
+mod steering;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,10 +14,12 @@ use cell::{calls, hart, time};
 use manifest::{Activation, Expect, Policy, System};
 
 use crate::archive::Archive;
+use crate::broker::{Broker, Change};
 use crate::command::{Command, HELP, LineReader};
 use crate::connector::Connector;
 use crate::member::{LogBuffer, Member, Phase};
-use crate::recovery::{Became, Found};
+use crate::plugged::{self, Find};
+use crate::recovery::Found;
 use crate::report::{self, Live};
 use crate::table::quoted;
 use crate::verdict::{self, Fate};
@@ -40,7 +45,12 @@ const LAST_WORDS: u64 = 10_000_000_000;
 
 /// Runs the system of the boot archive to its end, and switches the machine off.
 pub fn run(_hart: u32) {
-    let code = match Supervisor::start() {
+    run_with(plugged::shipped);
+}
+
+/// The same, for a root program that brings optimizers of its own.
+pub fn run_with(optimizers: Find) {
+    let code = match Supervisor::start(optimizers) {
         Ok(mut supervisor) => {
             supervisor.serve();
             u64::from(!supervisor.finish())
@@ -78,15 +88,19 @@ pub struct Supervisor {
     keyboard: LineReader,
     log_buffer: LogBuffer,
     connector: Connector,
+    hardware_threads: u32,
     quitting: bool,
+    broker: Option<Broker>,
+    /// What the broker decided and the kernel has not accepted yet.
+    change: Option<Change>,
 }
 
 impl Supervisor {
     /// Reads the archive, shows the machine and the cells, loads them and commits the first plan. A cell that cannot be loaded is reported and left out.
     ///
     /// # Errors
-    /// A sentence, if there is no readable manifest, no cell can be started, or the plan is refused.
-    pub fn start() -> Result<Self, String> {
+    /// A sentence, if there is no readable manifest, no cell can be started, the optimizer is unknown, or the plan is refused.
+    pub fn start(optimizers: Find) -> Result<Self, String> {
         let info = calls::machine_info().map_err(|error| format!("the machine does not describe itself: {error}"))?;
         say!("@tess first-cell boot_ns={}", info.boot_ns);
         let archive = Archive::open(&info)?;
@@ -95,24 +109,20 @@ impl Supervisor {
         say!("{}: {}", system.name, system.about);
         report::machine(&info).iter().for_each(|line| say!("{line}"));
         let root = Member::root(&system.root);
+        let mut broker = steering::broker(&system, &info, optimizers)?;
         let found = if info.root_lives > 1 { Some(Found::look().map_err(|error| error.to_string())?) } else { None };
         let mut members: Vec<Member> = Vec::new();
         let mut fresh: Vec<String> = Vec::new();
-        for cell in &system.cells {
+        for (place, cell) in system.cells.iter().enumerate() {
             let mask = cell.threads.resolve(info.hardware_threads);
             let mut member = Member::new(cell.clone(), mask.as_ref().copied().unwrap_or(0));
-            let became = match (mask, &found) {
-                (Err(error), _) => {
-                    member.fate = Fate::NotStarted(error.to_string());
-                    Became::Gone
-                }
-                (Ok(_), None) => {
-                    member.load(&archive, time::now());
-                    Became::Started
-                }
-                (Ok(_), Some(found)) => found.restore(&mut member, &archive),
+            let mut admit =
+                || mask.as_ref().map_or_else(|error| Err(error.to_string()), |_| steering::admit(&mut broker, place));
+            let began = match &found {
+                None => member.begin(&archive, admit()),
+                Some(found) => found.restore(&mut member, &archive, admit),
             };
-            if became == Became::Started {
+            if began {
                 fresh.push(member.spec.name.clone());
             }
             members.push(member);
@@ -126,6 +136,7 @@ impl Supervisor {
             );
             // The root cell's own channels ended with it.
             fresh.push(String::from("root"));
+            steering::found(&mut broker, &members);
         }
         for failure in connect(&system, &members, found.is_some().then_some(fresh.as_slice())) {
             say!("{failure}.");
@@ -158,20 +169,29 @@ impl Supervisor {
             keyboard: LineReader::default(),
             log_buffer: LogBuffer::default(),
             connector: Connector::default(),
+            hardware_threads: info.hardware_threads,
             quitting: false,
+            broker,
+            change: None,
         };
-        match supervisor.commit_first_plan() {
-            // What ran on does so by the plan that is in force.
-            Err(reason) if info.root_lives > 1 => say!("{reason}; the old plan stays in force."),
-            result => result?,
-        }
         if info.root_lives > 1 {
-            supervisor.started_ns = info.boot_ns;
-            let gone_ns = time::now().saturating_sub(info.root_died_ns);
-            say!("The root cell goes on {} ms after it died.", gone_ns / 1_000_000);
-            say!("@tess sample root.recovery_ns {gone_ns}");
+            supervisor.resume(&info);
+        } else {
+            supervisor.steer();
+            supervisor.commit_first_plan()?;
         }
         Ok(supervisor)
+    }
+
+    /// Goes on after the root cell was started again: by the same plan, until something is to change.
+    fn resume(&mut self, info: &MachineInfo) {
+        if let Err(reason) = self.commit_first_plan() {
+            say!("{reason}; the old plan stays in force.");
+        }
+        self.started_ns = info.boot_ns;
+        let gone_ns = time::now().saturating_sub(info.root_died_ns);
+        say!("The root cell goes on {} ms after it died.", gone_ns / 1_000_000);
+        say!("@tess sample root.recovery_ns {gone_ns}");
     }
 
     fn commit_first_plan(&mut self) -> Result<(), String> {
@@ -185,6 +205,7 @@ impl Supervisor {
                 Err((error, header)) => return Err(self.describe_refusal(&error, &header)),
             }
         }
+        self.change_is_in_force();
         self.root = Member::root(&self.system.root);
         self.started_ns = time::now();
         self.live = Live::new(self.started_ns);
@@ -206,6 +227,7 @@ impl Supervisor {
         self.plan = calls::plan_commit_explained(header, &entries)?;
         self.plan_is_old = false;
         self.account();
+        self.settle_threads(true);
         let claims: Vec<promise::Claim> = self.planned().map(|member| member.claim).collect();
         let mut promised = promise::promised(&claims).into_iter();
         let all = core::iter::once(&self.root).chain(&self.members);
@@ -231,7 +253,7 @@ impl Supervisor {
         let now = time::now();
         let elapsed = now.saturating_sub(self.accounted_ns) as f64;
         for (member, share) in core::iter::once(&mut self.root).chain(&mut self.members).zip(&self.shares) {
-            member.promised_ns += share * elapsed * f64::from(member.harts());
+            member.promised_ns += share * elapsed * f64::from(member.planned_threads.count_ones());
         }
         self.accounted_ns = now;
     }
@@ -242,16 +264,9 @@ impl Supervisor {
             self.listen();
             self.observe(false);
             self.bury();
-            if self.plan_is_old {
-                match self.commit() {
-                    Err((error, header)) if !refusal::is_too_soon(&error) => {
-                        let refusal = self.describe_refusal(&error, &header);
-                        say!("{refusal}; the old plan stays in force.");
-                        self.plan_is_old = false;
-                    }
-                    _ => {}
-                }
-            }
+            self.take_harts();
+            self.steer();
+            self.renew_plan();
             self.connector.turn(self.members.iter().filter_map(Member::at));
             self.show_status();
             let (end, next) = self.window();
@@ -277,7 +292,8 @@ impl Supervisor {
     fn is_over(&self) -> bool {
         let now = time::now();
         let time_is_up = self.system.run_for_ns.is_some_and(|limit| now.saturating_sub(self.started_ns) >= limit);
-        let mut awaited = self.members.iter().filter(|member| member.spec.expect != Expect::Run).peekable();
+        let mut awaited =
+            self.members.iter().filter(|member| matches!(member.spec.expect, Expect::Exit | Expect::Fault)).peekable();
         let is_test = awaited.peek().is_some();
         let all_seen = awaited.all(|member| {
             member.phase == Phase::Gone && !member.spec.restart && now.saturating_sub(member.ended_ns) >= AFTERMATH
@@ -307,8 +323,11 @@ impl Supervisor {
             Command::Plan => {
                 report::plan(self.plan, &self.root, &self.members).iter().for_each(|line| say!("{line}"));
             }
+            Command::Broker | Command::Why => self.explain(&command),
             Command::Kill(name) => self.kill(&name),
             Command::Notify(name) => self.notify(&name),
+            Command::Resize(name, _) if self.is_brokered(&name) => say!("What {name} has is for the broker to say."),
+            Command::Resize(name, harts) => self.resize(&name, harts),
             Command::Quit => self.quitting = true,
             Command::Mistake(answer) => say!("{answer}"),
         }
@@ -372,7 +391,7 @@ impl Supervisor {
     fn bury(&mut self) {
         let now = time::now();
         let mut reborn: Vec<String> = Vec::new();
-        for member in &mut self.members {
+        for (place, member) in self.members.iter_mut().enumerate() {
             if let Phase::Ending(handle) = member.phase {
                 let waited = now.saturating_sub(member.ended_ns) > LAST_WORDS;
                 if self.plan_is_old || (member.console_waiting() > 0 && !waited) {
@@ -393,7 +412,10 @@ impl Supervisor {
             }
             let again = member.spec.restart && matches!(member.fate, Fate::Exited(_) | Fate::Faulted(_));
             if again && member.phase == Phase::Gone && now >= member.started_ns.saturating_add(RESTART_INTERVAL) {
-                member.load(&self.archive, now);
+                match steering::admit(&mut self.broker, place) {
+                    Ok(()) => member.load(&self.archive, now),
+                    Err(reason) => member.fate = Fate::NotStarted(reason),
+                }
                 self.plan_is_old = true;
                 let name = &member.spec.name;
                 match &member.fate {
@@ -437,7 +459,7 @@ impl Supervisor {
         if self.system.root.args.split_whitespace().any(|word| word == "samples") {
             self.give_samples(&info, elapsed);
         }
-        let mut passed = true;
+        let mut passed = self.account_for_broker();
         for check in self.members.iter().flat_map(|member| verdict::checks(&member.outcome())) {
             passed &= check.pass;
             let (name, detail) = (quoted(&check.name), quoted(&check.detail));

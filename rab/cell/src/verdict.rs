@@ -84,6 +84,7 @@ pub fn checks(outcome: &Outcome<'_>) -> Vec<Check> {
     let (wanted, pass) = match outcome.expect {
         Expect::Run => ("runs to the end", matches!(outcome.fate, Fate::Running | Fate::Killed)),
         Expect::Exit => ("ends with code 0", outcome.good_exits > 0 && outcome.bad_exits == 0 && outcome.faults == 0),
+        Expect::Refused => ("does not start", matches!(outcome.fate, Fate::NotStarted(_))),
         Expect::Fault => ("faults", outcome.faults > 0 && outcome.bad_exits == 0),
     };
     let mut checks = Vec::from([Check {
@@ -119,15 +120,16 @@ mod tests {
     #[test]
     fn each_expectation_is_met_by_its_own_end_and_by_no_other() {
         let fates = [
-            (Fate::Running, [true, false, false]),
-            (Fate::Exited(0), [false, true, false]),
-            (Fate::Exited(1), [false, false, false]),
-            (Fate::Faulted(14), [false, false, true]),
-            (Fate::Killed, [true, false, false]),
-            (Fate::NotStarted("no such program".to_string()), [false, false, false]),
+            (Fate::Running, [true, false, false, false]),
+            (Fate::Exited(0), [false, true, false, false]),
+            (Fate::Exited(1), [false, false, false, false]),
+            (Fate::Faulted(14), [false, false, true, false]),
+            (Fate::Killed, [true, false, false, false]),
+            (Fate::NotStarted("no such program".to_string()), [false, false, false, true]),
         ];
         for (fate, expected) in fates {
-            for (expect, pass) in [Expect::Run, Expect::Exit, Expect::Fault].into_iter().zip(expected) {
+            for (expect, pass) in [Expect::Run, Expect::Exit, Expect::Fault, Expect::Refused].into_iter().zip(expected)
+            {
                 let checks = checks(&outcome(expect, fate.clone()));
                 assert_eq!((checks.len(), checks[0].pass), (1, pass), "{expect:?} {fate:?}");
             }

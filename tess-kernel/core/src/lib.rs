@@ -7,6 +7,7 @@
 //! - [`life`]: the states of a cell, and that exactly one of several racing harts ends it
 //! - [`console`]: fair sharing of the debug console, line by line
 //! - [`arguments`]: the kernel's command line
+//! - [`resize`]: how many harts a cell has, and which plans that permits
 //! - [`sleep`]: how deeply hardware threads sleep
 
 #![no_std]
@@ -19,4 +20,5 @@ pub mod handles;
 pub mod life;
 pub mod quota;
 pub mod range;
+pub mod resize;
 pub mod sleep;

@@ -124,14 +124,16 @@ macro_rules! dispatch_words {
 }
 
 impl Dispatch {
-    /// Writes the facts into a page that was just taken.
-    pub(crate) fn new(frame: Frame, hart: u32, harts: u32, vector_mask: u64, vector_bytes: u64) -> Self {
+    /// Writes the facts into a page that was just taken. `harts` are those that the cell begins with, and the most that it can have.
+    pub(crate) fn new(frame: Frame, hart: u32, harts: [u32; 2], vector_mask: u64, vector_bytes: u64) -> Self {
         let dispatch = Self(frame);
         dispatch.mask();
         for (offset, value) in [
             (offset_of!(DispatchPage, version), abi::VERSION),
             (offset_of!(DispatchPage, hart), hart),
-            (offset_of!(DispatchPage, harts), harts),
+            (offset_of!(DispatchPage, harts), harts[0]),
+            (offset_of!(DispatchPage, wanted_harts), harts[0]),
+            (offset_of!(DispatchPage, most_harts), harts[1]),
         ] {
             // SAFETY: a field of the page, which is not mapped yet.
             unsafe { dispatch.field::<u32>(offset).write(value) };
@@ -147,7 +149,7 @@ impl Dispatch {
     }
 
     /// Makes the page what it is for a hart that has not begun.
-    pub(crate) fn renew(self, hart: u32, harts: u32, vector_mask: u64, vector_bytes: u64) {
+    pub(crate) fn renew(self, hart: u32, harts: [u32; 2], vector_mask: u64, vector_bytes: u64) {
         physical::zero(self.0);
         Self::new(self.0, hart, harts, vector_mask, vector_bytes);
     }
@@ -185,6 +187,20 @@ impl Dispatch {
         fault_vector;
         fault_error;
         fault_address;
+        harts_deadline;
+        taken;
+        wanted_frames;
+        frames_deadline;
+    }
+
+    /// How many harts the cell has, as this one is told.
+    pub(crate) fn harts(self) -> &'static AtomicU32 {
+        self.word(offset_of!(DispatchPage, harts))
+    }
+
+    /// How many harts the cell is to have.
+    pub(crate) fn wanted_harts(self) -> &'static AtomicU32 {
+        self.word(offset_of!(DispatchPage, wanted_harts))
     }
 
     /// Whether events only collect.
@@ -212,6 +228,13 @@ impl Dispatch {
         let saved = self.field::<Context>(offset_of!(DispatchPage, saved));
         // SAFETY: a field of the page; volatile, because what the cell reads there meanwhile is its own affair.
         unsafe { saved.write_volatile(*context) };
+    }
+
+    /// The context that the hart has saved there, whatever it is.
+    pub(crate) fn saved(self) -> Context {
+        let saved = self.field::<Context>(offset_of!(DispatchPage, saved));
+        // SAFETY: as above.
+        unsafe { saved.read_volatile() }
     }
 
     /// Tells the hart where it runs and how to read the timebase there.

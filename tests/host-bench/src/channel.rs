@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant as Clock;
 
 use contestants::{BATCH, Rx, Tx};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::Contestant;
+use crate::processors::{self, pin};
 
 /// Round trips in a sample of latency.
 const ROUNDS: u64 = 1_000;
@@ -16,13 +18,11 @@ const ROUNDS: u64 = 1_000;
 /// Messages in a sample of throughput.
 const MESSAGES: u64 = 50_000;
 
-/// A figure's name, and what gives one sample of it.
-type Contestant = (String, Box<dyn FnMut() -> f64>);
-
 /// The figures that are wanted. A peer's name stands after `/`.
 pub(crate) fn contestants(is_wanted: impl Fn(&str) -> bool) -> Vec<Contestant> {
     let mut all: Vec<Contestant> = Vec::new();
-    let Some(processors) = two_processors() else {
+    let mut processors = processors::allowed();
+    let Some(processors) = processors.next().zip(processors.next()).map(<[usize; 2]>::from) else {
         eprintln!("no figures of channels: they need two processors");
         return all;
     };
@@ -51,19 +51,6 @@ pub(crate) fn contestants(is_wanted: impl Fn(&str) -> bool) -> Vec<Contestant> {
         }
     }
     all
-}
-
-/// Two that this program may run on.
-fn two_processors() -> Option<[usize; 2]> {
-    let allowed = sched_getaffinity(None).ok()?;
-    let mut allowed = (0..CpuSet::MAX_CPU).filter(|&processor| allowed.is_set(processor));
-    Some([allowed.next()?, allowed.next()?])
-}
-
-fn pin(processor: usize) {
-    let mut set = CpuSet::new();
-    set.set(processor);
-    sched_setaffinity(None, &set).expect("a thread may choose among its processors");
 }
 
 /// Runs both on a processor of their own, from the same moment on; returns what the first one does.

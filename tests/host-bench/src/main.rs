@@ -6,6 +6,8 @@
 
 mod channel;
 mod large;
+mod processors;
+mod pulse;
 mod rab;
 
 use std::hint::black_box;
@@ -29,6 +31,9 @@ type Large = Plan<MOST, 64>;
 /// A large plan and the steps that lead to it are megabytes on the stack.
 const STACK: usize = 512 << 20;
 
+/// A figure's name, and what gives one sample of it. A peer's name stands after `/`.
+type Contestant = (String, Box<dyn FnMut() -> f64>);
+
 fn main() {
     let work = std::thread::Builder::new().stack_size(STACK).spawn(measure);
     if work.map_err(|_| ()).and_then(|work| work.join().map_err(|_| ())).is_err() {
@@ -40,7 +45,7 @@ fn measure() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let is_wanted =
         |name: &str| wanted.is_empty() || wanted.iter().any(|beginning| name.starts_with(beginning.as_str()));
-    let mut decisions: Vec<(String, Box<dyn FnMut() -> f64>)> = Vec::new();
+    let mut decisions: Vec<Contestant> = Vec::new();
     for cells in [2, 4, 8, 16, 32, 64] {
         let name = format!("muxer.decide_ns.cells.{cells}");
         if is_wanted(&name) {
@@ -60,6 +65,9 @@ fn measure() {
         print(&name, &samples);
     }
     for (name, samples) in in_turns(channel::contestants(is_wanted)) {
+        print(&name, &samples);
+    }
+    for (name, samples) in in_turns(pulse::contestants(is_wanted)) {
         print(&name, &samples);
     }
     for optimizer in Shipped::<1>::NAMES {
@@ -90,7 +98,7 @@ fn print(name: &str, samples: &[f64]) {
 }
 
 /// One sample of each in turn, so that what the host does meanwhile strikes all alike; the first few are to warm up.
-fn in_turns(mut contestants: Vec<(String, Box<dyn FnMut() -> f64>)>) -> Vec<(String, Vec<f64>)> {
+fn in_turns(mut contestants: Vec<Contestant>) -> Vec<(String, Vec<f64>)> {
     let mut results: Vec<(String, Vec<f64>)> =
         contestants.iter().map(|(name, _)| (name.clone(), Vec::with_capacity(SAMPLES))).collect();
     for round in 0..SAMPLES + 20 {

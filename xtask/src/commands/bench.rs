@@ -78,8 +78,9 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
 
 /// Measures pure code on the host, in a program of its own because xtask itself is not optimised.
 fn host_figures(project: &Project, wanted: &BTreeSet<&str>) -> Result<Vec<Figure>> {
-    let beginnings = ["channel.latency_ns", "channel.throughput_mps", "channel.call_", "muxer.", "rab."];
-    let is_hosts = |name: &str| beginnings.iter().any(|start| name.starts_with(start)) && name != "muxer.ipi_per_s";
+    let beginnings = ["channel.latency_ns", "channel.throughput_mps", "channel.call_", "muxer.", "pulse.", "rab."];
+    let is_booted = |name: &str| name == "muxer.ipi_per_s" || name.ends_with("_instr");
+    let is_hosts = |name: &str| beginnings.iter().any(|start| name.starts_with(start)) && !is_booted(name);
     let names: Vec<&str> = wanted.iter().copied().filter(|name| is_hosts(name)).collect();
     if names.is_empty() {
         return Ok(Vec::new());

@@ -15,9 +15,9 @@ use crate::builder::{self, CELL_TARGET};
 use crate::process;
 use crate::project::Project;
 
-pub(crate) use size::{kernel_lines, unsafe_blocks};
+pub(crate) use size::{kernel_lines, pulse_lines, unsafe_blocks};
 
-/// Check format, lints, and the design's rules: dependencies, unsafe code, the kernel's budget.
+/// Check format, lints, and the design's rules: dependencies, unsafe code, the budgets of the kernel and of Pulse.
 ///
 /// Warnings are errors. It needs no set-up.
 #[derive(Debug, Args)]
@@ -55,6 +55,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
     say("dependencies", listed(arrows::violations(&packages)));
     say("unsafe code", rooms::violations(project, &packages).and_then(listed));
     say("kernel's size", size::kernel(project));
+    say("Pulse's size", size::pulse(project));
     say("file sizes", Ok(size::long_files(project)));
     if !arguments.quick {
         say("lints of host crates", lint(project, &cargo, &packages, true));

@@ -123,7 +123,8 @@ boot_pd:
 
     .section .bss.boot_stack, "aw", @nobits
     .balign 4096
-    .skip 65536
+    # 72 KiB are used: the rehearsal keeps plans and replicas there, and a timer may strike. There is no guard below.
+    .skip 131072
 boot_stack_top:
     .text
     "#,

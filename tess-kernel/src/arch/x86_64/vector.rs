@@ -21,6 +21,11 @@ impl VectorArea {
         self.0[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes());
     }
 
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Saves this hardware thread's vector registers.
     pub(crate) fn save(&mut self) {
         let features = features();

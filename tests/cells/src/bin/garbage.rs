@@ -47,6 +47,7 @@ fn main(_: u32) {
                             | Call::MemoryMap
                             | Call::MemoryUnmap
                             | Call::ChannelInfo
+                            | Call::HandleInfo
                             | Call::ChannelNotify
                             | Call::ChannelBind
                             | Call::ChannelClose

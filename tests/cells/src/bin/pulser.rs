@@ -1,4 +1,4 @@
-//! Schedulers in a cell: the same source as on a host. Threads that never yield are interrupted, locks exclude, wake-ups come, sleepers wake, harts can be taken away and
+//! Schedulers in a cell: the same source as on a host. Threads that never yield are interrupted, locks exclude, wake-ups come, sleepers wake, tasks of `async` get their answers, harts can be taken away and
 //! given back.
 //!
 //! Arguments: `scheduler=0` for round-robin (default), `1` for work stealing; `rounds=N` (default 200) of locking; `resize=1` to change how many harts are used meanwhile.
@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use cell::{arguments, hart};
 use pulse::home::cell as home;
 use pulse::{Context, Scheduler, Shape, Summary, now, on_hart, sleep_until, yield_now};
+use schedulers::executor::{Executor, Promise, yield_task};
 use schedulers::round_robin::RoundRobin;
 use schedulers::sync::{Condition, Lock, Mutex, RawLock};
 use schedulers::work_stealing::WorkStealing;
@@ -24,6 +25,9 @@ cell::entry!(main);
 
 const THREADS: u64 = 8;
 const SLICE_NS: u64 = 200_000;
+/// Threads that poll tasks, one of which is kept busy.
+const WORKERS: u64 = 2;
+const PAIRS: u64 = 5;
 
 static SCHEDULERS: spin::Mutex<Option<(Arc<RoundRobin>, Arc<WorkStealing>)>> = spin::Mutex::new(None);
 static BEGUN: AtomicU64 = AtomicU64::new(0);
@@ -32,6 +36,7 @@ static INSIDE: AtomicBool = AtomicBool::new(false);
 static TWO_INSIDE: AtomicBool = AtomicBool::new(false);
 static EARLY: AtomicBool = AtomicBool::new(false);
 static ENDED: AtomicU64 = AtomicU64::new(0);
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
 static SENT: AtomicU64 = AtomicU64::new(0);
 
 fn main(number: u32) {
@@ -84,6 +89,7 @@ fn body<S: Scheduler + Send + Sync + 'static>(scheduler: &Arc<S>) {
             ENDED.fetch_add(1, SeqCst);
         });
     }
+    converse(scheduler);
     // One place between a sender and a receiver.
     let place = Arc::new((Mutex::new(Lock::new(scheduler), None), Condition::new(scheduler)));
     let receiver = place.clone();
@@ -112,10 +118,39 @@ fn body<S: Scheduler + Send + Sync + 'static>(scheduler: &Arc<S>) {
     }
 }
 
+/// Tasks of `async` in pairs, of which each gives what the other waits for, and one that never waits.
+fn converse<S: Scheduler + Send + Sync + 'static>(scheduler: &Arc<S>) {
+    let executor = match Executor::start(scheduler, WORKERS as usize) {
+        Ok(executor) => executor,
+        Err(error) => return check("there is memory for workers", false, error),
+    };
+    for number in 0..PAIRS {
+        let (asked, answered) = (Arc::new(Promise::default()), Arc::new(Promise::default()));
+        let (question, answer) = (asked.clone(), answered.clone());
+        executor.spawn(async move {
+            yield_task().await;
+            question.give(number);
+            ANSWERED.fetch_add(u64::from(answer.take().await == number + 1), SeqCst);
+        });
+        executor.spawn(async move {
+            let number = asked.take().await;
+            yield_task().await;
+            answered.give(number + 1);
+        });
+    }
+    executor.spawn(async {
+        while ANSWERED.load(SeqCst) < PAIRS {
+            core::hint::spin_loop();
+        }
+    });
+    executor.close();
+}
+
 fn judge(summary: Summary) {
     let rounds = arguments::number("rounds", 200);
     check_equal("threads that ran to their ends", THREADS, ENDED.load(SeqCst));
-    check_equal("contexts", Summary { created: THREADS + 2, lost: 0 }, summary);
+    check_equal("tasks that had the right answer", PAIRS, ANSWERED.load(SeqCst));
+    check_equal("contexts", Summary { created: THREADS + WORKERS + 2, lost: 0, ..summary }, summary);
     check_equal("two threads had the lock", false, TWO_INSIDE.load(SeqCst));
     check_equal("what was counted under the lock", THREADS * rounds, COUNT.load(SeqCst));
     check_equal("the sum of what was sent", rounds * (rounds + 1) / 2, SENT.load(SeqCst));

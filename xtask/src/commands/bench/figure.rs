@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::statistics::Summary;
 
 /// All figures and what they are.
-pub(super) const NAMES: [(&str, &str); 86] = [
+pub(super) const NAMES: [(&str, &str); 101] = [
     ("boot.first_cell_ms", "QEMU's start to the first line of a cell, 2 hardware threads"),
     ("gang.skew_ns.idle", "latest minus earliest hart at an activation, nothing else running"),
     ("gang.skew_ns.loaded", "the same beside a cell that burns the rest of the time"),
@@ -63,6 +63,20 @@ pub(super) const NAMES: [(&str, &str); 86] = [
     ("channel.bulk_mbps", "bulk memory filled by one cell and read by another, in million bytes"),
     ("kernel.notify_instr", "notifying a cell that waits on another hardware thread, in instructions"),
     ("kernel.handover_instr", "a message to another cell by hand-over, one way, in instructions"),
+    ("pulse.switch_ns", "out of a context, to a scheduler that does nothing, and into a context, on the host"),
+    ("pulse.yield_ns", "from a thread that yields to the next one of `round_robin`, on the host"),
+    ("pulse.tick_ns", "from the instant of a tick to its scheduler, on the host"),
+    ("pulse.thread_ns", "a thread of `round_robin`, from its creation to its end, on the host"),
+    ("pulse.mutex_handover_ns", "a lock, from being given back until the thread that waited for it runs, on the host"),
+    ("pulse.task_ns", "a task of `tasks`, from its creation until its value is there, on the host"),
+    ("pulse.task_direct_ns", "the part of this before its creator goes on, on the host"),
+    ("pulse.switch_instr", "the same as `pulse.switch_ns` in a cell, in instructions"),
+    ("pulse.yield_instr", "the same as `pulse.yield_ns` in a cell, in instructions"),
+    ("pulse.tick_instr", "the same as `pulse.tick_ns` in a cell, in instructions"),
+    ("pulse.thread_instr", "the same as `pulse.thread_ns` in a cell, in instructions"),
+    ("pulse.mutex_handover_instr", "the same as `pulse.mutex_handover_ns` in a cell, in instructions"),
+    ("pulse.task_instr", "the same as `pulse.task_ns` in a cell, in instructions"),
+    ("pulse.task_direct_instr", "the same as `pulse.task_direct_ns` in a cell, in instructions"),
     ("rab.decide_us.static.2", "one decision of the optimizer `static` for 2 cells"),
     ("rab.decide_us.static.4", "the same for 4 cells"),
     ("rab.decide_us.static.8", "the same for 8 cells"),
@@ -111,6 +125,7 @@ pub(super) const NAMES: [(&str, &str); 86] = [
     ("rab.reaction_periods.pota", "from a change of load to the allocation for it, simulated"),
     ("rab.reaction_periods.pacora", "from a change of load to the allocation for it, simulated"),
     ("size.kernel_loc", "the kernel's lines of code"),
+    ("size.pulse_loc", "lines of code of Pulse in a cell: framework, collections, home"),
     ("size.unsafe_blocks", "blocks of unsafe code in what is shipped"),
     ("size.kernel_bytes", "the kernel's program, without symbols"),
 ];
@@ -220,13 +235,30 @@ pub(super) fn from_results(results: &Results) -> Vec<Figure> {
     let bulk = runs("channel-bulk");
     // Bytes in a millisecond.
     figures.extend(Figure::new("channel.bulk_mbps", &scaled(bulk, "channel.bulk", 1e-3), mode(bulk)));
+    for (what, operations) in PULSE {
+        let runs = runs(&format!("pulse-{}-instr", what.replace('_', "-")));
+        let values = scaled(runs, &format!("pulse.{what}.lap_instr"), 1.0 / operations);
+        figures.extend(Figure::new(&format!("pulse.{what}_instr"), &values, mode(runs)));
+    }
     let steady = runs("plan-commit-4");
     figures.extend(Figure::new("muxer.ipi_per_s", &values(steady, "muxer.ipi_per_s"), mode(steady)));
     figures
 }
 
+/// What the cell `pulse-gauge` measures, and how many operations are in a lap: ten rounds, and two in a round that goes there and back.
+const PULSE: [(&str, f64); 7] = [
+    ("switch", 10.0),
+    ("yield", 20.0),
+    ("tick", 1.0),
+    ("thread", 10.0),
+    ("mutex_handover", 20.0),
+    ("task", 10.0),
+    ("task_direct", 10.0),
+];
+
 /// What the host's figures are measured against, as `host-bench` calls it.
-const PEERS: [&str; 6] = ["limit", "limit_in_turns", "rtrb", "heapless", "crossbeam", "mpsc"];
+const PEERS: [&str; 9] =
+    ["limit", "limit_in_turns", "rtrb", "heapless", "crossbeam", "mpsc", "corosensei", "tokio", "pthread"];
 
 /// The figures that `host-bench` printed: a line each, the name and the samples. A peer's line has the figure's name, `/`, and the peer's.
 pub(super) fn of_host(output: &str) -> Vec<Figure> {
@@ -284,6 +316,7 @@ pub(super) fn of_source(project: &Project, kernel: &Path) -> Result<Vec<Figure>>
     let bytes = archive::stripped_size(kernel).with_context(|| format!("cannot measure {}", kernel.display()))?;
     let counts = [
         ("size.kernel_loc", check::kernel_lines(project)),
+        ("size.pulse_loc", check::pulse_lines(project)),
         ("size.unsafe_blocks", check::unsafe_blocks(project)),
         ("size.kernel_bytes", bytes),
     ];
@@ -299,7 +332,7 @@ pub(super) fn table(figures: &[Figure]) -> String {
     for figure in figures {
         let Summary { p50, p90, p99, min, max, n } = figure.summary;
         let against = figure.against.iter().map(|(peer, median)| {
-            let ratio = if p50 > 0.0 { format!(" ({:.1} times)", median / p50) } else { String::new() };
+            let ratio = if p50 > 0.0 { times(median / p50) } else { String::new() };
             format!("{peer} {}{ratio}", number(*median))
         });
         let _ = writeln!(
@@ -317,6 +350,11 @@ pub(super) fn table(figures: &[Figure]) -> String {
         );
     }
     text
+}
+
+/// With enough digits that a small one is not shown as nothing.
+fn times(ratio: f64) -> String {
+    if ratio < 1.0 { format!(" ({ratio:.3} times)") } else { format!(" ({ratio:.1} times)") }
 }
 
 /// Whole where it is whole or large.
@@ -373,6 +411,33 @@ mod tests {
         assert_eq!(object["p50"], 300.0);
         assert_eq!(object["against"]["ipi_broadcast"], 30_000.0);
         assert!(table(&figures).contains("ipi_broadcast 30000 (100.0 times)"), "{}", table(&figures));
+    }
+
+    #[test]
+    fn a_lap_of_pulse_is_divided_into_its_operations() {
+        let mut results = Results::new();
+        results.insert("pulse-mutex-handover-instr".into(), vec![run(&[("pulse.mutex_handover.lap_instr", &[7000])])]);
+        results.insert("pulse-tick-instr".into(), vec![run(&[("pulse.tick.lap_instr", &[800])])]);
+        let read: Vec<_> =
+            from_results(&results).into_iter().map(|figure| (figure.name.clone(), figure.summary.p50)).collect();
+        assert_eq!(read, [("pulse.tick_instr".into(), 800.0), ("pulse.mutex_handover_instr".into(), 350.0)]);
+    }
+
+    #[test]
+    fn a_ratio_below_one_is_not_shown_as_nothing() {
+        let figures = of_host("pulse.thread_ns 80\npulse.thread_ns/corosensei 2\npulse.thread_ns/pthread 20000\n");
+        let table = table(&figures);
+        assert!(table.contains("corosensei 2 (0.025 times), pthread 20000 (250.0 times)"), "{table}");
+    }
+
+    #[test]
+    fn every_figure_of_pulse_has_a_name() {
+        for (what, _) in PULSE {
+            for unit in ["ns", "instr"] {
+                let name = format!("pulse.{what}_{unit}");
+                assert!(NAMES.iter().any(|(known, _)| *known == name), "{name} is measured and has no name");
+            }
+        }
     }
 
     #[test]

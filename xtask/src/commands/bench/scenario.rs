@@ -13,7 +13,7 @@ use crate::setup::Tools;
 use crate::system::System;
 
 /// Manifest in tests/bench, whether gangs are activated by interrupts there, and the figures that need it.
-const SCENARIOS: [(&str, bool, &[&str]); 22] = [
+const SCENARIOS: [(&str, bool, &[&str]); 29] = [
     ("boot", false, &["boot.first_cell_ms"]),
     ("gang-idle", false, &["gang.skew_ns.idle"]),
     ("gang-idle", true, &["gang.skew_ns.idle"]),
@@ -36,6 +36,13 @@ const SCENARIOS: [(&str, bool, &[&str]); 22] = [
     ("channel-bulk", false, &["channel.bulk_mbps"]),
     ("channel-instr", false, &["channel.send_instr", "channel.receive_instr", "kernel.notify_instr"]),
     ("handover-instr", false, &["kernel.handover_instr"]),
+    ("pulse-switch-instr", false, &["pulse.switch_instr"]),
+    ("pulse-yield-instr", false, &["pulse.yield_instr"]),
+    ("pulse-tick-instr", false, &["pulse.tick_instr"]),
+    ("pulse-thread-instr", false, &["pulse.thread_instr"]),
+    ("pulse-mutex-handover-instr", false, &["pulse.mutex_handover_instr"]),
+    ("pulse-task-instr", false, &["pulse.task_instr"]),
+    ("pulse-task-direct-instr", false, &["pulse.task_direct_instr"]),
 ];
 
 /// The time of what [`SCENARIOS`] counts in instructions.
