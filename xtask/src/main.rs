@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{bench, check, clean, doctor, mutations, new, run, test};
+use crate::commands::{bench, check, clean, doctor, league, mutations, new, run, test};
 use crate::project::Project;
 
 /// Builds, runs, tests and measures Tess, a kernel that divides a machine in space and time among cells.
@@ -43,6 +43,7 @@ enum Command {
     Test(test::Arguments),
     Bench(bench::Arguments),
     New(new::Arguments),
+    League(league::Arguments),
     Check(check::Arguments),
     Mutations(mutations::Arguments),
     Doctor(doctor::Arguments),
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&project, &arguments),
         Command::Bench(arguments) => bench::run(&project, &arguments),
         Command::New(arguments) => new::run(&project, &arguments),
+        Command::League(arguments) => league::run(&project, &arguments),
         Command::Check(arguments) => check::run(&project, &arguments),
         Command::Mutations(arguments) => mutations::run(&project, &arguments),
         Command::Doctor(arguments) => doctor::run(&project, &arguments),

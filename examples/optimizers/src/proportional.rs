@@ -46,9 +46,14 @@ impl Optimizer for Proportional {
 #[cfg(test)]
 mod tests {
     use rab_core::optimizers::Static;
-    use rab_core::simulator::{scenarios, simulate};
+    use rab_core::simulator::{conformance, scenarios, simulate};
 
     use super::Proportional;
+
+    #[test]
+    fn it_keeps_what_every_optimizer_promises() {
+        assert_eq!(conformance::all(|| Proportional), Ok(()));
+    }
 
     #[test]
     fn it_is_late_less_than_a_static_partition_when_the_load_changes() {

@@ -13,8 +13,11 @@
 //! - [`Application`]: what a cell does with what it has
 //! - [`Scenario`]: a machine and applications; [`scenarios`]: the fixed set by which optimizers are compared
 //! - [`simulate`]: runs one, and gives a [`Report`]
+//! - [`conformance`]: what must hold of every optimizer; [`league`]: how they compare
 
 mod application;
+pub mod conformance;
+pub mod league;
 mod random;
 mod report;
 mod scenario;

@@ -1,6 +1,7 @@
 //! `cargo xtask new`: makes what someone can start from. A kind of thing to be made is a file in `new/`; names and the making of files are shared.
 
 mod name;
+mod optimizer;
 mod scheduler;
 mod skeleton;
 
@@ -23,10 +24,12 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     Scheduler(scheduler::Arguments),
+    Optimizer(optimizer::Arguments),
 }
 
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.what {
         What::Scheduler(arguments) => scheduler::run(project, arguments),
+        What::Optimizer(arguments) => optimizer::run(project, arguments),
     }
 }

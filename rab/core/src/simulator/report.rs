@@ -13,6 +13,8 @@ pub struct Report {
     pub optimizer: String,
     /// Seconds that cells were late, summed over cells.
     pub violation_s: f64,
+    /// The longest time without a pause in which a cell was late: so long it took until all were in time again.
+    pub longest_late_s: f64,
     /// Penalties of the cells, times seconds.
     pub penalty: f64,
     /// Joules.
@@ -21,6 +23,8 @@ pub struct Report {
     pub progress: f64,
     /// Plans that came into force.
     pub changes: u32,
+    /// Quanta that cells were given by these plans beyond what they had before.
+    pub moved: u32,
     /// Decisions in which the optimizer gave no answer that counts.
     pub failures: u32,
     /// The period of each change, from 0.

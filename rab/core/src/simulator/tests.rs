@@ -14,22 +14,6 @@ fn named(name: &str) -> Scenario {
 }
 
 #[test]
-fn nothing_swings_while_nothing_changes() {
-    for name in ["steps", "phases", "cache", "power", "late plans"] {
-        let mut scenario = named(name);
-        for application in &mut scenario.applications {
-            application.loads.clear();
-        }
-        for mut optimizer in all() {
-            let report = simulate(&scenario, &mut optimizer, 7);
-            let late = report.changed_at.iter().filter(|&&period| period >= 100).count();
-            let (optimizer, all) = (&report.optimizer, &report.changed_at);
-            assert!(late <= 10, "{optimizer} in {name}: {late} changes in the last 300 periods: {all:?}");
-        }
-    }
-}
-
-#[test]
 fn a_new_plan_is_in_force_two_periods_after_a_load_changed() {
     let scenario = Scenario { length_s: 11.0, ..named("steps") };
     for mut optimizer in all().skip(3) {

@@ -11,7 +11,7 @@ use super::scenario::Scenario;
 use crate::cell::CellId;
 use crate::control::{Controller, Outcome, Sample};
 use crate::optimizer::Optimizer;
-use crate::resource::Amounts;
+use crate::resource::{Amounts, Resource};
 
 /// Cells that a simulated system has at most.
 const CELLS: usize = 64;
@@ -43,6 +43,7 @@ pub fn simulate_with<O: Optimizer>(
     let mut plan = Plan { number: 0, shares: vec![Amounts::NONE; scenario.applications.len()] };
     let mut coming: Vec<(u32, Plan)> = Vec::new();
     let mut is_there = vec![false; scenario.applications.len()];
+    let mut late_s = 0.0;
     let periods = (scenario.length_s / scenario.period_s) as u32;
     for period in 0..periods {
         let now_s = f64::from(period) * scenario.period_s;
@@ -56,7 +57,9 @@ pub fn simulate_with<O: Optimizer>(
         }
         watch(period, &plan.shares);
         report.history.push(plan.shares.clone());
-        run(scenario, now_s, &plan, &is_there, &mut report);
+        let is_late = run(scenario, now_s, &plan, &is_there, &mut report);
+        late_s = if is_late { late_s + scenario.period_s } else { 0.0 };
+        report.longest_late_s = report.longest_late_s.max(late_s);
         measure(scenario, now_s, &plan, &is_there, &mut controller, &mut random);
         decide(scenario, &mut controller, &mut report, period + 1, &mut plan, &mut coming, scenario.delay);
     }
@@ -109,7 +112,11 @@ fn decide<O: Optimizer>(
     report.changed_at.push(period + delay);
     let mut shares = vec![Amounts::NONE; plan.shares.len()];
     for (cell, share) in controller.shares() {
-        shares[usize::from(cell.0)] = share;
+        let place = usize::from(cell.0);
+        let had = coming.last().map_or(plan.shares[place], |(_, plan)| plan.shares[place]);
+        let more = share.minus(had);
+        report.moved += Resource::ALL.into_iter().map(|resource| more[resource]).sum::<u32>();
+        shares[place] = share;
     }
     if delay == 0 {
         // It overtakes what was on the way.
@@ -118,21 +125,26 @@ fn decide<O: Optimizer>(
     coming.push((period + delay, Plan { number: decision.number, shares }));
 }
 
-/// A period goes by.
-fn run(scenario: &Scenario, now_s: f64, plan: &Plan, is_there: &[bool], report: &mut Report) {
+/// A period goes by; whether a cell is late in it.
+fn run(scenario: &Scenario, now_s: f64, plan: &Plan, is_there: &[bool], report: &mut Report) -> bool {
+    let mut is_late = false;
     let mut given = Amounts::NONE;
     for (place, application) in scenario.applications.iter().enumerate().filter(|(place, _)| is_there[*place]) {
         let share = plan.shares[place];
         given = given.plus(share);
         let response_s = application.response_s(now_s, &share);
         match application.needs.deadline_s {
-            Some(deadline) if response_s > deadline => report.violation_s += scenario.period_s,
+            Some(deadline) if response_s > deadline => {
+                is_late = true;
+                report.violation_s += scenario.period_s;
+            }
             Some(_) => {}
             None => report.progress += scenario.period_s / response_s,
         }
         report.penalty += scenario.period_s * application.needs.penalty(response_s);
     }
     report.energy_j += scenario.period_s * scenario.machine.watts(&given);
+    is_late
 }
 
 fn measure<O: Optimizer>(

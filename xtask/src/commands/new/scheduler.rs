@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::name::Name;
-use super::skeleton::{Change, Creation, Skeleton, with_module};
+use super::skeleton::{Change, Creation, Skeleton, stems, with_module};
 use crate::builder;
 use crate::project::Project;
 
@@ -117,7 +117,7 @@ fn skeleton(name: &Name, module: &str, text: &str) -> Result<Skeleton> {
         ),
     ];
     let changed = with_module(text, &snake).with_context(|| format!("{module} declares no modules"))?;
-    let change = Change { path: module.to_owned(), text: changed, line: format!("pub mod {snake};") };
+    let change = Change { path: module.to_owned(), text: changed, lines: vec![format!("pub mod {snake};")] };
     Ok(Skeleton { creations, changes: vec![change] })
 }
 
@@ -167,12 +167,6 @@ fn locked(root: &Path) -> Result<BTreeSet<String>> {
     let lock: Value = toml::from_str(&text).context("Cargo.lock is wrong")?;
     let packages = lock["package"].as_array().into_iter().flatten();
     Ok(packages.filter_map(|package| package["name"].as_str()).map(str::to_owned).collect())
-}
-
-/// Names of files and folders, without their endings.
-fn stems(folder: &Path) -> BTreeSet<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| Some(entry.path().file_stem()?.to_string_lossy().into_owned())).collect()
 }
 
 #[cfg(test)]

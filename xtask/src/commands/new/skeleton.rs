@@ -1,5 +1,6 @@
 //! What is to be created and changed, decided before anything is written; and writing it, all or nothing.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,8 @@ pub(super) struct Creation {
 pub(super) struct Change {
     pub(super) path: String,
     pub(super) text: String,
-    /// The line that is new.
-    pub(super) line: String,
+    /// The lines that are new.
+    pub(super) lines: Vec<String>,
 }
 
 /// Files to be made, and those to be changed for it.
@@ -66,8 +67,10 @@ impl Skeleton {
             told.push_str(&format!("  {path:<width$}  {what}\n"));
         }
         told.push_str("Changed\n");
-        for Change { path, line, .. } in &self.changes {
-            told.push_str(&format!("  {path:<width$}  one more line: {line}\n"));
+        for Change { path, lines, .. } in &self.changes {
+            for line in lines {
+                told.push_str(&format!("  {path:<width$}  one more line: {line}\n"));
+            }
         }
         told
     }
@@ -126,6 +129,12 @@ pub(super) fn with_module(text: &str, module: &str) -> Option<String> {
     let new = format!("pub mod {module};");
     let all: Vec<&str> = before.iter().copied().chain([new.as_str()]).chain(after.iter().copied()).collect();
     Some(all.join("\n") + "\n")
+}
+
+/// Names of files and folders, without their endings.
+pub(super) fn stems(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some(entry.path().file_stem()?.to_string_lossy().into_owned())).collect()
 }
 
 #[cfg(test)]
