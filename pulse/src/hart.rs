@@ -33,8 +33,8 @@ pub struct Hart {
     pub(crate) pending: AtomicU32,
     /// The scheduler's tick.
     tick_at: AtomicU64,
-    /// What the hardware timer is armed for.
-    armed_at: AtomicU64,
+    /// What the hardware timer is armed for. A home that arms it for something else says so here.
+    pub(crate) armed_at: AtomicU64,
     /// The earliest of `sleepers`.
     wake_at: AtomicU64,
     sleepers: Spin<Ranked>,
@@ -112,12 +112,6 @@ impl Hart {
         self.wake_at.fetch_min(at, Ordering::Relaxed);
     }
 
-    /// Sets the hardware timer for an instant at which this hart looks around again, whatever else is due: an event came where it must not interrupt.
-    pub(crate) fn arm_anew(&self, at: u64) {
-        self.armed_at.store(at, Ordering::Relaxed);
-        self.machine().home.arm(self, at);
-    }
-
     /// The first sleeper, and when it is to wake.
     fn pop_sleeper(&self) -> Option<(u64, Context)> {
         let mut sleepers = self.sleepers.lock();
@@ -172,7 +166,8 @@ impl Hart {
     fn run(&self, scheduler: &dyn Scheduler, context: Context) -> Next {
         let at = self.earliest();
         if at < self.armed_at.load(Ordering::Relaxed) {
-            self.arm_anew(at);
+            self.armed_at.store(at, Ordering::Relaxed);
+            self.machine().home.arm(self, at);
         }
         let Some(context) = switch::run(self, context) else { return self.call("enter", |hart| scheduler.enter(hart)) };
         match context.status.get() {

@@ -131,7 +131,9 @@ fn on_event(registers: &mut Registers, events: u32) {
     let flags = registers.rflags;
     // SAFETY: events are not masked, so a context runs, and these are its registers: the kernel saved them when it interrupted it.
     if !unsafe { switch::preempt(hart, &mut registers.rip, &mut registers.rsp, flags) } {
-        hart.arm_anew(time::now() + RETRY_NS);
+        let at = time::now() + RETRY_NS;
+        hart.armed_at.store(at, Ordering::Relaxed);
+        events::set_tick(at);
     }
     if hart.number() == 0 && resize::taken() != 0 {
         rescue();

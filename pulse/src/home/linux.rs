@@ -392,7 +392,9 @@ unsafe extern "C" fn on_event(_: libc::c_int, info: *mut libc::siginfo_t, uconte
         let error_number = unsafe { libc::__errno_location() };
         // SAFETY: as above.
         let kept = unsafe { *error_number };
-        hart.arm_anew(hart.now() + RETRY.as_nanos() as u64);
+        let at = hart.now() + RETRY.as_nanos() as u64;
+        hart.armed_at.store(at, Ordering::Relaxed);
+        set_timer(hart, at);
         // SAFETY: as above.
         unsafe { *error_number = kept };
     }
