@@ -50,6 +50,8 @@ pub struct MachineInfo {
     pub root_lives: u64,
     /// When it died last, in ns of the timebase; 0 if it never did.
     pub root_died_ns: u64,
+    /// Its heartbeats when it died last: a word that one life of it leaves to the next.
+    pub root_beats: u64,
     /// Name of the processor, zero-padded UTF-8.
     pub processor: [u8; 48],
 }
@@ -80,6 +82,7 @@ impl Default for MachineInfo {
             timers: 0,
             root_lives: 0,
             root_died_ns: 0,
+            root_beats: 0,
             processor: [0; 48],
         }
     }
@@ -99,4 +102,4 @@ pub const FEATURES: [(u64, &str); 10] = [
     (1 << 9, "invariant-tsc"),
 ];
 
-const _: () = assert!(size_of::<MachineInfo>() == 224, "the layout is part of the contract");
+const _: () = assert!(size_of::<MachineInfo>() == 232, "the layout is part of the contract");

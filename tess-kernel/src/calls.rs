@@ -363,6 +363,7 @@ impl Caller<'_> {
             timers: cpu::timers(),
             root_lives: root::lives(),
             root_died_ns: root::died_at(),
+            root_beats: root::beats(),
             processor: features().name,
         };
         self.write(address, &machine_info_bytes(&info), 1)?;
@@ -556,6 +557,7 @@ fn machine_info_bytes(info: &MachineInfo) -> [u8; size_of::<MachineInfo>()] {
         info.timers,
         info.root_lives,
         info.root_died_ns,
+        info.root_beats,
     ];
     for (place, word) in words.iter().enumerate() {
         bytes[place * 8..place * 8 + 8].copy_from_slice(&word.to_le_bytes());

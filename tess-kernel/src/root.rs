@@ -13,7 +13,7 @@ use crate::cells::{self, Object};
 use crate::cpu::Cpu;
 use crate::{plans, start};
 use filling::Filling;
-pub(crate) use revival::{died, died_at, is_dead, lives, revive};
+pub(crate) use revival::{beats, died, died_at, is_dead, lives, revive};
 
 /// Frames that the root cell may use: 32 MiB.
 const QUOTA: u64 = 8192;

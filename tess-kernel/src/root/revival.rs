@@ -47,6 +47,7 @@ static STAGE: Mutex<Stage> = Mutex::new(Stage::Channels);
 static LIVES: AtomicU64 = AtomicU64::new(0);
 static BEGAN: AtomicU64 = AtomicU64::new(0);
 static DIED: AtomicU64 = AtomicU64::new(0);
+static BEATS: AtomicU64 = AtomicU64::new(0);
 static FAILURES: AtomicU32 = AtomicU32::new(0);
 
 /// How many lives the root cell has begun.
@@ -57,6 +58,11 @@ pub(crate) fn lives() -> u64 {
 /// When the last life ended; 0 if this is the first.
 pub(crate) fn died_at() -> u64 {
     DIED.load(Ordering::Relaxed)
+}
+
+/// The heartbeats of the last life that ended.
+pub(crate) fn beats() -> u64 {
+    BEATS.load(Ordering::Relaxed)
 }
 
 /// A life begins.
@@ -145,6 +151,7 @@ fn step(cpu: &mut Cpu, cell: &'static Cell, stage: Stage) -> Result<Option<Stage
                 cell.unmap_kept(page);
                 cell.space().map(page, frame, access, false, || frames::take(cpu, &cell.quota))?;
             }
+            BEATS.store(hart.dispatch.heartbeats().load(Ordering::Relaxed), Ordering::Relaxed);
             hart.renew();
             // Nobody else changes the life of a root cell that has ended.
             cell.life.renew()?;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::abi::machine::MachineInfo;
 use crate::abi::{Error, ErrorKind};
-use cell::{calls, hart, time};
+use cell::{calls, events, hart, time};
 use manifest::System;
 
 use super::Supervisor;
@@ -18,12 +18,38 @@ use crate::plugged::Find;
 use crate::table::quoted;
 use crate::{refusal, say};
 
-/// The broker that the manifest asks for, if it does.
+/// The least time that a decision may take, in ns: the root cell has a part of it only.
+const DECISION_NS: u64 = 1_000_000_000;
+
+/// Lets an optimizer decide, of which nothing is known. If it ends the root cell, or takes so long that this does, the next life of that knows by the heartbeats, which are odd meanwhile.
+fn watched<R>(period_ns: u64, decide: impl FnOnce() -> R) -> R {
+    hart::heartbeat(1);
+    events::on_tick(|_| panic!("the optimizer did not come to an end"));
+    events::set_tick(time::now() + DECISION_NS.max(10 * period_ns));
+    let result = decide();
+    events::set_tick(0);
+    hart::heartbeat(1);
+    result
+}
+
+/// Whether the last life of the root cell ended in the midst of a decision.
+fn died_deciding(info: &MachineInfo) -> bool {
+    info.root_lives > 1 && info.root_beats % 2 == 1
+}
+
+/// The broker that the manifest asks for, if it does. None after its optimizer has ended the root cell: then everything stays as it is.
 ///
 /// # Errors
 /// There is no such optimizer.
 pub(super) fn broker(system: &System, info: &MachineInfo, optimizers: Find) -> Result<Option<Broker>, String> {
     let Some(spec) = &system.broker else { return Ok(None) };
+    if died_deciding(info) {
+        say!(
+            "The optimizer `{}` ended the root cell by its last decision: the plan stays in force, and nothing is decided any more.",
+            spec.optimizer
+        );
+        return Ok(None);
+    }
     let optimizer = optimizers(&spec.optimizer)
         .ok_or_else(|| format!("the root cell's program has no optimizer `{}`", spec.optimizer))?;
     let threads = system.cells.iter().map(|cell| cell.threads.resolve(info.hardware_threads).unwrap_or(0));
@@ -62,7 +88,7 @@ impl Supervisor {
         }
         let activation = hart::activation();
         let began = time::now();
-        let (change, failure) = broker.decide(now);
+        let (change, failure) = watched(broker.period_ns(), || broker.decide(now));
         if hart::activation() == activation {
             broker.reaction.cost(time::now() - began);
         }

@@ -1,5 +1,5 @@
 //! A root program with an optimizer that must not be believed: in turns it gives out more than there is, gives cells less than their minimum, is never ready, and asks for
-//! nothing with a prediction that is no number.
+//! nothing with a prediction that is no number. Two others end the root cell in their fourth decision: one panics, one never comes back.
 
 #![no_std]
 #![no_main]
@@ -45,6 +45,34 @@ impl Optimizer for Wrong {
     }
 }
 
+/// Ends the root cell: by a panic, or by never coming back.
+struct Fatal {
+    is_endless: bool,
+    decisions: u64,
+}
+
+impl Optimizer for Fatal {
+    fn name(&self) -> &'static str {
+        if self.is_endless { "endless" } else { "panics" }
+    }
+
+    fn allocate(&mut self, _: &Situation<'_>, _: &mut Steps, _: &mut [Amounts]) -> Result<(), NoAllocation> {
+        self.decisions += 1;
+        match (self.decisions, self.is_endless) {
+            (..=3, _) => Ok(()),
+            (_, false) => panic!("an optimizer that panics"),
+            (_, true) => loop {
+                core::hint::spin_loop();
+            },
+        }
+    }
+}
+
 fn main(_hart: u32) {
-    rab_cell::supervisor::run_with(|name| (name == "wrong").then(|| Box::new(Wrong(0)) as Box<dyn Optimizer>));
+    rab_cell::supervisor::run_with(|name| match name {
+        "wrong" => Some(Box::new(Wrong(0)) as Box<dyn Optimizer>),
+        "panics" => Some(Box::new(Fatal { is_endless: false, decisions: 0 })),
+        "endless" => Some(Box::new(Fatal { is_endless: true, decisions: 0 })),
+        _ => None,
+    });
 }
