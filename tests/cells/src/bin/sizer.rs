@@ -35,6 +35,8 @@ const ITEMS: usize = 4096;
 const MEMORY: u64 = 0x30_0000_0000;
 const PAGES: u64 = 64;
 
+/// Hart 0 lends hart 1 time.
+static LENDING: AtomicBool = AtomicBool::new(false);
 static TOLD: AtomicBool = AtomicBool::new(false);
 static EVENTS: AtomicU64 = AtomicU64::new(0);
 static TICKS: AtomicU64 = AtomicU64::new(0);
@@ -125,6 +127,9 @@ fn begin_ticks() {
         TICKS.fetch_add(1, Ordering::SeqCst);
         if hart::number() == 1 {
             events::set_tick(time::now() + INTERVAL.load(Ordering::Relaxed));
+        } else if LENDING.load(Ordering::SeqCst) {
+            // It may have come before the loan that it is to end.
+            events::set_tick(time::now() + 20_000);
         }
     });
     events::set_tick(1);
@@ -134,6 +139,14 @@ fn toss(_: u32) {
     AGAIN.fetch_add(1, Ordering::SeqCst);
     begin_ticks();
     wait_for(|| compute(100, 1.0) == 0.0);
+}
+
+/// Lends hart 1 about so much time, in ns.
+fn lend_for(length: u64) {
+    LENDING.store(true, Ordering::SeqCst);
+    events::set_tick(time::now() + length);
+    let _ = resize::lend(1);
+    LENDING.store(false, Ordering::SeqCst);
 }
 
 fn storm() {
@@ -150,8 +163,7 @@ fn storm() {
                 Err(error) if error.kind == ErrorKind::Masked => {
                     // Of another length each time: else, where time is exact, each could end in the midst of the same tick.
                     loans += 1;
-                    events::set_tick(time::now() + 3_000 + loans % 64 * 37);
-                    let _ = resize::lend(1);
+                    lend_for(3_000 + loans % 64 * 37);
                 }
                 result => break result,
             }
@@ -246,8 +258,7 @@ fn adopt() {
     let (top, bytes) = (stack.as_mut_ptr(), stack.len());
     let mut adopted = resize::adopt(1, again, stack);
     while number("ticks", 0) > 0 && adopted.as_ref().is_err_and(|error| error.kind == ErrorKind::Masked) {
-        events::set_tick(time::now() + 3_000);
-        let _ = resize::lend(1);
+        lend_for(3_000);
         // SAFETY: the call was refused, so it has not kept the stack.
         adopted = resize::adopt(1, again, unsafe { core::slice::from_raw_parts_mut(top, bytes) });
     }
