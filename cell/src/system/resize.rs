@@ -86,8 +86,8 @@ pub fn adopt(hart: u32, run: fn(u32), stack: &'static mut [u8]) -> Result<Adopte
     Ok(adopted)
 }
 
-/// Lets a hart that was taken run in the place of this one. Returns when it has released itself or parked, when this hart has an event (a tick that was set before limits the time), and with
-/// this hart's next activation. It finds out what it is to do by the event that it gets, as if it had never been taken; with events masked it goes on until it has unmasked them, and further.
+/// Lets a hart that was taken run in the place of this one. Returns when it has released itself or parked, when this hart has an event (a tick that was set before limits the time, unless it strikes before
+/// the loan begins), and with this hart's next activation. It finds out what it is to do by the event that it gets, as if it had never been taken; with events masked it goes on until it has unmasked them, and further.
 ///
 /// # Errors
 /// [`ErrorKind::Interrupted`] when an event is pending for this hart; [`ErrorKind::WrongState`] when the other one runs or has nothing to run; [`ErrorKind::OutOfRange`] as for [`adopt`].
