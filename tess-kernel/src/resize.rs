@@ -187,6 +187,8 @@ impl Held {
             hart.waits_on.store(0, Ordering::SeqCst);
             hart.parked_until.store(0, Ordering::SeqCst);
             hart.dispatch.mask();
+            // A fault goes with its instruction: it comes again where that is tried again.
+            hart.dispatch.withdraw(Event::Fault);
             hart.begin_at(entry, stack);
             for other in cell.harts() {
                 other.dispatch.taken().fetch_and(!(1 << hart.number), Ordering::SeqCst);

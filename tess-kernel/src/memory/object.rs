@@ -223,6 +223,11 @@ impl Dispatch {
         self.word(offset_of!(DispatchPage, pending)).fetch_or(event as u32, Ordering::SeqCst) & event as u32 != 0
     }
 
+    /// Takes an event back.
+    pub(crate) fn withdraw(self, event: abi::Event) {
+        self.word(offset_of!(DispatchPage, pending)).fetch_and(!(event as u32), Ordering::SeqCst);
+    }
+
     /// Saves the interrupted context.
     pub(crate) fn save(self, context: &Context) {
         let saved = self.field::<Context>(offset_of!(DispatchPage, saved));
