@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::abi::account::CellState;
 use crate::abi::call::{HandleKind, NO_CELL};
+use crate::abi::machine::MachineInfo;
 use crate::abi::plan::{PlanCopy, PlanEntry, PolicyKind};
 use crate::abi::{Error, Handle};
 use cell::calls;
@@ -22,6 +23,8 @@ use crate::verdict::Fate;
 pub struct Found {
     cells: Vec<(String, Handle)>,
     plan: Vec<PlanEntry>,
+    /// The root cell died before it had committed a plan: what it had begun is worth nothing.
+    is_early: bool,
 }
 
 impl Found {
@@ -29,7 +32,7 @@ impl Found {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn look() -> Result<Self, Error> {
+    pub fn look(info: &MachineInfo) -> Result<Self, Error> {
         let mut cells = Vec::new();
         let mut slot = 0;
         while let Some((info, next)) = calls::handle_info(slot)? {
@@ -46,12 +49,8 @@ impl Found {
         let count = calls::plan_read(&mut copy)?;
         let planned = copy.entries.iter().take(usize::try_from(count).unwrap_or(usize::MAX));
         let plan = planned.filter(|entry| entry.cell != NO_CELL).copied().collect();
-        Ok(Self { cells, plan })
-    }
-
-    /// Whether the root cell died before it had committed a plan.
-    fn is_early(&self) -> bool {
-        matches!(self.plan.as_slice(), [only] if only.policy == PolicyKind::Dedicated as u32)
+        // The kernel's own plan is the first.
+        Ok(Self { cells, plan, is_early: info.plan <= 1 })
     }
 
     /// Makes a member what it is, or starts it: nobody had come to it, or it is to be started again whenever it ends. `admit` says whether it may, and is told of those that are there too.
@@ -75,7 +74,7 @@ impl Found {
             // Half filled, without its channels, or about to be destroyed: nobody knows how far.
             loader::discard(*handle);
         }
-        if self.is_early() || member.spec.restart {
+        if self.is_early || member.spec.restart {
             return member.begin(archive, admit());
         }
         member.fate = Fate::Forgotten;

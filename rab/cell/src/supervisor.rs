@@ -110,7 +110,8 @@ impl Supervisor {
         report::machine(&info).iter().for_each(|line| say!("{line}"));
         let root = Member::root(&system.root);
         let mut broker = steering::broker(&system, &info, optimizers)?;
-        let found = if info.root_lives > 1 { Some(Found::look().map_err(|error| error.to_string())?) } else { None };
+        let found =
+            if info.root_lives > 1 { Some(Found::look(&info).map_err(|error| error.to_string())?) } else { None };
         let mut members: Vec<Member> = Vec::new();
         let mut fresh: Vec<String> = Vec::new();
         for (place, cell) in system.cells.iter().enumerate() {
