@@ -27,22 +27,9 @@ impl Scheduler for Fifo {
     }
 }
 
-/// `Scheduler` for the shared one, as a scenario's threads use it too.
-struct Shared(Arc<Fifo>);
-
-impl Scheduler for Shared {
-    fn enter(&self, hart: &Hart) -> Next {
-        self.0.enter(hart)
-    }
-
-    fn ready(&self, hart: &Hart, context: Context) {
-        self.0.ready(hart, context);
-    }
-}
-
-fn scenario(main: impl FnOnce(&Fifo) + Send + 'static, check: impl FnOnce() + 'static) -> Scenario<Shared> {
+fn scenario(main: impl FnOnce(&Fifo) + Send + 'static, check: impl FnOnce() + 'static) -> Scenario<Arc<Fifo>> {
     let fifo = Arc::new(Fifo::default());
-    let scheduler = Shared(fifo.clone());
+    let scheduler = fifo.clone();
     Scenario { scheduler, main: Box::new(move || main(&fifo)), check: Box::new(move |_| check()) }
 }
 
@@ -52,7 +39,7 @@ fn spawn(fifo: &Fifo, work: impl FnOnce() + Send + 'static) {
 }
 
 /// Two threads that add one by reading and writing: wrong only if one comes between the other's two steps.
-fn racy_count() -> Scenario<Shared> {
+fn racy_count() -> Scenario<Arc<Fifo>> {
     let count = Arc::new(AtomicU32::new(0));
     let seen = count.clone();
     let main = move |fifo: &Fifo| {

@@ -9,37 +9,12 @@ use std::time::Duration;
 
 use pulse::home::linux;
 use pulse::home::test::{Scenario, Search, explore};
-use pulse::{Context, Hart, Next, Queue, Scheduler, Shape, Spin, Summary, on_hart, point, yield_now};
+use pulse::{Context, Hart, Queue, Shape, Spin, Summary, on_hart, point, yield_now};
 use schedulers::lithe::fork_join::parallel_for;
 use schedulers::lithe::stealing::Stealing;
 use schedulers::lithe::{Choice, Id, Library, Lithe, TooMany};
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// A scheduler that the scenario's contexts use too.
-struct Shared(Arc<Lithe>);
-
-impl Scheduler for Shared {
-    fn enter(&self, hart: &Hart) -> Next {
-        self.0.enter(hart)
-    }
-
-    fn ready(&self, hart: &Hart, context: Context) {
-        self.0.ready(hart, context);
-    }
-
-    fn yielded(&self, hart: &Hart, context: Context) -> Next {
-        self.0.yielded(hart, context)
-    }
-
-    fn tick(&self, hart: &Hart, context: Context) -> Next {
-        self.0.tick(hart, context)
-    }
-
-    fn resize(&self, hart: &Hart, context: Option<Context>) {
-        self.0.resize(hart, context);
-    }
-}
 
 /// Who does what where.
 #[derive(Default)]
@@ -127,7 +102,7 @@ fn search(search: &Search, shape: Shape, size: Size, resized: bool) {
         let (lithe, watch) = (Lithe::new(8), Arc::new(Watch { resized, ..Watch::default() }));
         let (of_main, seen) = (lithe.clone(), watch.clone());
         Scenario {
-            scheduler: Shared(lithe),
+            scheduler: lithe,
             main: Box::new(move || compose(&of_main, &watch, size)),
             check: Box::new(move |summary| check(&seen, summary, size)),
         }
@@ -161,7 +136,7 @@ fn two_libraries_share_harts_on_linux() {
         let (lithe, watch) = (Lithe::new(64), Arc::new(Watch::default()));
         let (of_main, of_watch) = (lithe.clone(), watch.clone());
         let main = move || compose(&of_main, &of_watch, size);
-        let summary = linux::run_within(Shape::new(harts), LIMIT, &Shared(lithe), main);
+        let summary = linux::run_within(Shape::new(harts), LIMIT, &lithe, main);
         check(&watch, &summary, size);
         if harts == 1 {
             // One thread for each task and chunk would be 361.
@@ -187,7 +162,7 @@ fn search_meeting(main: fn(&Arc<Lithe>, usize, Meet)) {
                 });
                 let check = move |_: &Summary| assert_eq!(seen.load(SeqCst), harts as u32, "pieces that met");
                 Scenario {
-                    scheduler: Shared(lithe),
+                    scheduler: lithe,
                     main: Box::new(move || main(&of_main, harts, meet)),
                     check: Box::new(check),
                 }
@@ -279,7 +254,7 @@ fn the_parent_decides_which_child_gets_a_hart() {
             of_main.with(parent, work).expect("there is room");
         };
         Scenario {
-            scheduler: Shared(lithe),
+            scheduler: lithe,
             main: Box::new(main),
             check: Box::new(move |_| assert_eq!(seen.load(SeqCst), 30, "the sum of both loops")),
         }
@@ -292,7 +267,7 @@ fn a_library_that_finds_no_room_is_told_so() {
     let refused = Arc::new(AtomicU32::new(0));
     let (lithe, seen) = (Lithe::new(1), refused.clone());
     let of_main = lithe.clone();
-    linux::run_within(Shape::new(1), LIMIT, &Shared(lithe), move || {
+    linux::run_within(Shape::new(1), LIMIT, &lithe, move || {
         let inner = of_main.clone();
         let outer = parallel_for(&of_main, 0..1, 1, move |_| {
             let expected = Err(TooMany { libraries: 1 });

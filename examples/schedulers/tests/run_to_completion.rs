@@ -8,36 +8,11 @@ use std::time::Duration;
 
 use pulse::home::linux;
 use pulse::home::test::{Scenario, Search, explore};
-use pulse::{Context, Hart, Next, Scheduler, Shape, Summary, on_hart, point, yield_now};
+use pulse::{Hart, Shape, Summary, on_hart, point, yield_now};
 use schedulers::sync::{Condition, Lock, Mutex, RawLock};
 use schedulers::tasks::{LOOK_AROUND, Tasks};
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// A scheduler that the scenario's threads use too.
-struct Shared(Arc<Tasks>);
-
-impl Scheduler for Shared {
-    fn enter(&self, hart: &Hart) -> Next {
-        self.0.enter(hart)
-    }
-
-    fn ready(&self, hart: &Hart, context: Context) {
-        self.0.ready(hart, context);
-    }
-
-    fn yielded(&self, hart: &Hart, context: Context) -> Next {
-        self.0.yielded(hart, context)
-    }
-
-    fn tick(&self, hart: &Hart, context: Context) -> Next {
-        self.0.tick(hart, context)
-    }
-
-    fn resize(&self, hart: &Hart, context: Option<Context>) {
-        self.0.resize(hart, context);
-    }
-}
 
 /// Runs `main` under many schedules, then looks at what it has left in `T`.
 fn search<T: Default + Send + Sync + 'static>(
@@ -50,7 +25,7 @@ fn search<T: Default + Send + Sync + 'static>(
         let (tasks, left) = (Tasks::new(), Arc::new(T::default()));
         let (of_main, of_check) = (tasks.clone(), left.clone());
         Scenario {
-            scheduler: Shared(tasks),
+            scheduler: tasks,
             main: Box::new(move || main(&of_main, &left)),
             check: Box::new(move |summary| check(&of_check, summary)),
         }
@@ -230,7 +205,7 @@ fn tasks_of_one_hart_are_taken_by_the_others() {
 fn contexts(main: impl FnOnce(&Arc<Tasks>) + Send + 'static) -> u64 {
     let tasks = Tasks::new();
     let of_main = tasks.clone();
-    linux::run_within(Shape::new(1), LIMIT, &Shared(tasks), move || main(&of_main)).created
+    linux::run_within(Shape::new(1), LIMIT, &tasks, move || main(&of_main)).created
 }
 
 #[test]
@@ -296,7 +271,7 @@ fn values_arrive_on_linux() {
         let tasks = Tasks::new();
         let seen = Arc::new(AtomicU32::new(0));
         let (of_main, left) = (tasks.clone(), seen.clone());
-        linux::run_within(Shape::new(harts), LIMIT, &Shared(tasks), move || {
+        linux::run_within(Shape::new(harts), LIMIT, &tasks, move || {
             left.store(fibonacci(&of_main, 22) as u32, SeqCst);
         });
         assert_eq!(seen.load(SeqCst), 17_711, "the 22nd Fibonacci number on {harts} harts");

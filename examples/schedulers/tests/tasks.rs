@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pulse::home::linux;
 use pulse::home::test::{Scenario, Search, explore};
-use pulse::{Context, Hart, Next, Scheduler, Shape, point};
+use pulse::{Shape, point};
 use schedulers::executor::{Executor, Promise, yield_task};
 use schedulers::round_robin::RoundRobin;
 
@@ -44,22 +44,6 @@ fn pairs(scheduler: &Arc<RoundRobin>, workers: usize, ended: &Arc<AtomicU32>) {
     executor.close();
 }
 
-struct Shared(Arc<RoundRobin>);
-
-impl Scheduler for Shared {
-    fn enter(&self, hart: &Hart) -> Next {
-        self.0.enter(hart)
-    }
-
-    fn ready(&self, hart: &Hart, context: Context) {
-        self.0.ready(hart, context);
-    }
-
-    fn yielded(&self, hart: &Hart, context: Context) -> Next {
-        self.0.yielded(hart, context)
-    }
-}
-
 #[test]
 fn tasks_end_under_every_schedule_that_was_tried() {
     for (harts, workers) in [(1, 1), (1, 2), (2, 2), (3, 2)] {
@@ -67,7 +51,7 @@ fn tasks_end_under_every_schedule_that_was_tried() {
             let (scheduler, ended) = (RoundRobin::new(100_000), Arc::new(AtomicU32::new(0)));
             let (of_main, seen) = (scheduler.clone(), ended.clone());
             Scenario {
-                scheduler: Shared(scheduler),
+                scheduler,
                 main: Box::new(move || pairs(&of_main, workers, &ended)),
                 check: Box::new(move |_| assert_eq!(seen.load(SeqCst), 2 * PAIRS, "tasks that ended")),
             }
@@ -80,7 +64,7 @@ fn tasks_end_on_linux() {
     for (harts, workers) in [(1, 1), (1, 3), (2, 2), (4, 3)] {
         let (scheduler, ended) = (RoundRobin::new(100_000), Arc::new(AtomicU32::new(0)));
         let (of_main, of_tasks) = (scheduler.clone(), ended.clone());
-        linux::run_within(Shape::new(harts), Duration::from_secs(120), &Shared(scheduler), move || {
+        linux::run_within(Shape::new(harts), Duration::from_secs(120), &scheduler, move || {
             pairs(&of_main, workers, &of_tasks);
         });
         assert_eq!(ended.load(SeqCst), 2 * PAIRS, "tasks that ended, with {workers} workers on {harts} harts");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use pulse::home::test::{Scenario, Search, explore};
-use pulse::{Hart, Next, Scheduler, Shape, now, point, yield_now};
+use pulse::{Scheduler, Shape, now, point, yield_now};
 use schedulers::edf::{Edf, Periodic};
 use schedulers::fixed_priority::FixedPriority;
 use schedulers::sync::RawLock;
@@ -28,35 +28,11 @@ where
     explore(&search, Shape::new(harts), || {
         let (main, scheduler_of_main) = (main.clone(), scheduler.clone());
         Scenario {
-            scheduler: Shared(scheduler.clone()),
+            scheduler: scheduler.clone(),
             main: Box::new(move || main(&scheduler_of_main)),
             check: Box::new(|_| {}),
         }
     });
-}
-
-struct Shared<S>(Arc<S>);
-
-impl<S: Scheduler + Send> Scheduler for Shared<S> {
-    fn enter(&self, hart: &Hart) -> Next {
-        self.0.enter(hart)
-    }
-
-    fn ready(&self, hart: &Hart, context: pulse::Context) {
-        self.0.ready(hart, context);
-    }
-
-    fn yielded(&self, hart: &Hart, context: pulse::Context) -> Next {
-        self.0.yielded(hart, context)
-    }
-
-    fn tick(&self, hart: &Hart, context: pulse::Context) -> Next {
-        self.0.tick(hart, context)
-    }
-
-    fn done(&self, hart: &Hart, context: pulse::Context) -> Next {
-        self.0.done(hart, context)
-    }
 }
 
 /// Jobs that finished and jobs that came too late, for tasks of (period, work) in us, with deadlines at the ends of periods, and some us of work
