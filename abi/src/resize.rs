@@ -40,30 +40,8 @@ pub struct HeldContext {
 impl HeldContext {
     /// Room for one.
     #[must_use]
-    pub const fn empty() -> Self {
-        const ZERO: Context = Context {
-            r15: 0,
-            r14: 0,
-            r13: 0,
-            r12: 0,
-            r11: 0,
-            r10: 0,
-            r9: 0,
-            r8: 0,
-            rbp: 0,
-            rdi: 0,
-            rsi: 0,
-            rdx: 0,
-            rcx: 0,
-            rbx: 0,
-            rax: 0,
-            rip: 0,
-            cs: 0,
-            rflags: 0,
-            rsp: 0,
-            ss: 0,
-        };
-        Self { vector: [0; VECTOR_BYTES_MAX], context: ZERO, fs_base: 0, reserved: [0; 3] }
+    pub fn empty() -> Self {
+        Self { vector: [0; VECTOR_BYTES_MAX], context: Context::default(), fs_base: 0, reserved: [0; 3] }
     }
 }
 
